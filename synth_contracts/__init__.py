@@ -1,0 +1,1 @@
+"""synth-contracts: synthetic tables released only when they passed their contract's tests."""

@@ -1,0 +1,103 @@
+"""What a metric returns, and the record of a whole evaluation. No thresholds here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from synth_contracts.contract.model import Judged
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A number with its uncertainty and what it was compared with.
+
+    ``value`` is signed and never clamped. ``lower`` and ``upper`` are the two-sided 95 % interval,
+    ``bound_lower`` and ``bound_upper`` the one-sided 95 % bounds, all clustered by entity; None
+    where the metric has none (``method`` says why). ``n`` counts what was measured (``unit``).
+    ``floor`` is what train reads against an equally large holdout; ``ceiling`` the best that could
+    be read. ``details`` holds aggregates only, never a value of a real row.
+    """
+
+    metric: str
+    value: float
+    n: int
+    unit: str
+    direction: Literal["lower_is_better", "higher_is_better"]
+    method: str
+    compared_with: str
+    column: str | None = None
+    lower: float | None = None
+    upper: float | None = None
+    bound_lower: float | None = None
+    bound_upper: float | None = None
+    floor: float | None = None
+    ceiling: float | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def number(self, judged: Judged) -> float | None:
+        """The number that a rule judges; None when this measurement does not have it."""
+        if judged == "value":
+            return self.value
+        if judged == "lower":
+            return self.bound_lower
+        if judged == "bound":
+            return self.bound_upper if self.direction == "lower_is_better" else self.bound_lower
+        if judged == "over_floor":
+            return None if self.floor is None else self.value - self.floor
+        if self.ceiling is None or not self.ceiling > 0:
+            return None
+        return self.value / self.ceiling
+
+    @property
+    def finite(self) -> bool:
+        """Whether the value is a real number."""
+        return isinstance(self.value, (int, float)) and math.isfinite(self.value)
+
+
+@dataclass(frozen=True)
+class NotMeasured:
+    """A metric that could not be measured: never NaN, never a pass. ``error`` marks a fault."""
+
+    metric: str
+    reason: str
+    column: str | None = None
+    error: bool = False
+
+
+Result = Measurement | NotMeasured
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything measured of one candidate, bound to the rows it was measured on.
+
+    ``results`` maps rule id to result, in the contract's order; ``reported`` maps metric id to
+    results that no rule judges. ``validation`` records the Great Expectations run
+    (``{"suite", "run_id", "evaluated", "docs"}``), None for an evaluation without a checkpoint.
+    ``seal`` is a MAC under the project's secret over everything else, set by the checkpoint run
+    alone: promotion refuses an evaluation without it.
+    """
+
+    contract_digest: str
+    rows_digest: str
+    train_digest: str
+    holdout_digest: str
+    seed: int
+    n_train: int
+    n_holdout: int
+    n_synthetic: int
+    entities_train: int
+    entities_holdout: int
+    results: Mapping[str, Result]
+    reported: Mapping[str, Result] = field(default_factory=dict)
+    timings: Mapping[str, float] = field(default_factory=dict)
+    validation: Mapping[str, Any] | None = None
+    seal: str | None = None
+
+    @property
+    def measurements(self) -> tuple[Result, ...]:
+        """All results, judged ones first."""
+        return (*self.results.values(), *self.reported.values())
