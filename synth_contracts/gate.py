@@ -1,4 +1,4 @@
-"""The gate: (Contract, Evaluation) -> Verdict. Pure and fail-closed; knows no Great Expectations."""
+"""The gate: (Contract, Evaluation) -> Verdict. Pure, fail-closed, without Great Expectations."""
 
 from __future__ import annotations
 

@@ -1,0 +1,36 @@
+"""Shared fixtures: real tables that come with the repository, and small ones cut from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SEED = ROOT / "warehouse" / "seeds" / "complete_journey_baskets.parquet"
+
+
+@pytest.fixture(scope="session")
+def baskets_path() -> Path:
+    """The shipped extract: 155,848 baskets of 2,469 households, 15 columns."""
+    return SEED
+
+
+@pytest.fixture(scope="session")
+def baskets() -> pd.DataFrame:
+    """All shipped baskets as a pandas frame; copy before changing it."""
+    return pd.read_parquet(SEED)
+
+
+@pytest.fixture(scope="session")
+def few_baskets(baskets: pd.DataFrame) -> pd.DataFrame:
+    """The baskets of 900 households (every row of each): enough for 200 holdout entities."""
+    keys = baskets["household_id"].drop_duplicates().sort_values().iloc[:900]
+    return baskets[baskets["household_id"].isin(keys)].reset_index(drop=True)
+
+
+@pytest.fixture(scope="session")
+def flights() -> pd.DataFrame:
+    """Flights of 1,200 aeroplanes in 2013 (nycflights13, CC0), 10 columns."""
+    return pd.read_parquet(ROOT / "tests" / "data" / "flights_extract.parquet")
