@@ -1,12 +1,24 @@
-"""The gate: (Contract, Evaluation) -> Verdict. Pure, fail-closed, without Great Expectations."""
+"""The gate: (Contract, Evaluation) -> Verdict. Pure, fail-closed, without Great Expectations.
+
+- An evaluation of another contract, or of other rules than the contract's, is never a pass.
+- A rule holds only if its measurement is of the rule's own metric and column and the number judged
+  is a finite int or float within the limit. Everything else is "not measured", and a rule of
+  severity error that was not measured makes the verdict NOT_EVALUATED.
+- A broken rule of severity error makes it FAILED, whatever else could not be measured.
+- A contract without a privacy rule of severity error comes to no verdict.
+"""
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal, get_args
 
-from synth_contracts.contract.model import Judged, Severity
+from synth_contracts.contract.model import Contract, Judged, Rule, Severity
+from synth_contracts.errors import NotEvaluatedError, ReleaseBlocked
+from synth_contracts.metrics.measurement import Evaluation, Measurement, NotMeasured
 
 
 class Outcome(StrEnum):
@@ -64,3 +76,269 @@ class Verdict:
     def warnings(self) -> tuple[RuleState, ...]:
         """Rules of severity warning that did not hold."""
         return tuple(state for state in self.states if state.status == "warned")
+
+
+def judge(contract: Contract, evaluation: Evaluation) -> Verdict:
+    """The verdict on an evaluation by the rules of ``contract``; see the module for the law.
+
+    Never raises for what an evaluation may hold: NaN, None, infinities, text, missing or foreign
+    results are "not measured".
+    """
+    states = tuple(_state(rule, evaluation.results.get(rule.id)) for rule in contract.rules)
+    failed = [_reason(s) for s in states if s.status == "failed"]
+    unmeasured = [
+        _reason(s) for s in states if s.status == "not_measured" and s.severity != "warning"
+    ]
+    foreign = contract.digest != evaluation.contract_digest
+    faults = [Reason("contract", None, None, None, text) for text in _faults(contract, evaluation)]
+    if foreign or not failed:
+        # the numbers of another contract's evaluation prove nothing, not even a failure
+        reasons = [*faults, *unmeasured, *failed]
+        outcome = Outcome.NOT_EVALUATED if reasons else Outcome.PASSED
+    else:
+        reasons = [*failed, *faults, *unmeasured]
+        outcome = Outcome.FAILED
+    return Verdict(
+        outcome=outcome,
+        reasons=tuple(reasons),
+        states=(*states, *_not_asked(contract)),
+        contract_digest=contract.digest,
+        rows_digest=evaluation.rows_digest,
+    )
+
+
+def blocked(contract: Contract, verdict: Verdict) -> ReleaseBlocked | NotEvaluatedError:
+    """The error that says in the contract's words why ``verdict`` releases nothing.
+
+    Raises:
+        ValueError: the verdict is PASSED.
+    """
+    words = "; ".join(reason.text for reason in verdict.reasons)
+    if verdict.outcome is Outcome.FAILED:
+        return ReleaseBlocked(f"Synthetic release blocked: {words}")
+    if verdict.outcome is Outcome.NOT_EVALUATED:
+        return NotEvaluatedError(
+            f"Synthetic release not evaluated: {words}",
+            mend=f"nothing of {contract.table} was released; mend what could not be measured "
+            "and build again",
+        )
+    raise ValueError("the verdict is PASSED: nothing is blocked")
+
+
+def _faults(contract: Contract, evaluation: Evaluation) -> list[str]:
+    """Why the evaluation as a whole does not answer the contract."""
+    faults = []
+    if contract.digest != evaluation.contract_digest:
+        faults.append(
+            f"the evaluation was made for another contract ({evaluation.contract_digest[:12]}, "
+            f"not {contract.digest[:12]})"
+        )
+    asked = Counter(rule.id for rule in contract.rules)
+    twice = sorted(rule_id for rule_id, count in asked.items() if count > 1)
+    if twice:
+        faults.append(f"the contract names rules twice: {', '.join(twice)}")
+    missing = [rule_id for rule_id in asked if rule_id not in evaluation.results]
+    if missing:
+        faults.append(f"rules of the contract were not evaluated: {', '.join(missing)}")
+    extra = [rule_id for rule_id in evaluation.results if rule_id not in asked]
+    if extra:
+        faults.append(f"rules were evaluated that the contract does not hold: {', '.join(extra)}")
+    if not any(r.family == "privacy" and r.severity == "error" for r in contract.rules):
+        faults.append("the contract has no privacy rule of severity error")
+    return faults
+
+
+def _state(rule: Rule, result: Any) -> RuleState:
+    status: RuleStatus
+    measurement = result if isinstance(result, Measurement) else None
+    number = None
+    problem = _problem(rule, result)
+    if problem is None and measurement is not None:
+        number = measurement.number(rule.judged)
+        reason = reason_text(rule, measurement)
+        if _within(rule, number):
+            status = "passed"
+        elif rule.judged == "bound" and _within(rule, measurement.value):
+            status = "not_measured"
+        else:
+            status = "warned" if rule.severity == "warning" else "failed"
+    else:
+        status = "not_measured"
+        reason = f"{title(rule.metric, rule.column)} was not measured: {problem}"
+    return RuleState(
+        rule_id=rule.id,
+        metric=rule.metric,
+        column=rule.column,
+        status=status,
+        severity=rule.severity,
+        operator=rule.operator,
+        threshold=rule.threshold,
+        judged=rule.judged,
+        value=_finite(measurement.value) if measurement else None,
+        number=_finite(number),
+        lower=_finite(measurement.lower) if measurement else None,
+        upper=_finite(measurement.upper) if measurement else None,
+        reason=reason,
+    )
+
+
+def _problem(rule: Rule, result: Any) -> str | None:
+    """Why ``result`` cannot be judged by ``rule``; None when it can."""
+    if _finite(rule.threshold) is None or rule.operator not in ("<=", ">="):
+        return f"its limit ({rule.operator} {rule.threshold}) is not a finite number"
+    if isinstance(result, NotMeasured):
+        return result.reason or "no reason given"
+    if result is None:
+        return "the evaluation holds no result for it"
+    if not isinstance(result, Measurement):
+        return f"the result is no measurement but {type(result).__name__}"
+    if (result.metric, result.column) != (rule.metric, rule.column):
+        return f"the result is of {title(result.metric, result.column)}"
+    if result.direction != ("lower_is_better" if rule.operator == "<=" else "higher_is_better"):
+        return f"{result.direction} cannot be judged by {rule.operator}"
+    if _finite(result.value) is None:
+        return f"its value is {result.value!r}"
+    if rule.judged not in get_args(Judged):
+        return f"there is no number called {rule.judged}"
+    try:
+        number = result.number(rule.judged)
+    except TypeError:  # a bound, floor or ceiling that is no number
+        number = None
+    if _finite(number) is None:
+        return f"it has no finite {_JUDGED_WORDS[rule.judged]} ({number!r})"
+    return None
+
+
+def _finite(number: Any) -> float | None:
+    """The number, if it is a finite int or float and no bool; else None."""
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _within(rule: Rule, number: Any) -> bool:
+    if _finite(number) is None:
+        return False
+    holds = number <= rule.threshold if rule.operator == "<=" else number >= rule.threshold
+    return bool(holds)
+
+
+def _reason(state: RuleState) -> Reason:
+    return Reason(state.metric, state.column, state.value, state.threshold, state.reason)
+
+
+def _not_asked(contract: Contract) -> tuple[RuleState, ...]:
+    return tuple(
+        RuleState(
+            rule_id=item.id,
+            metric=item.id,
+            column=None,
+            status="not_asked",
+            severity=None,
+            operator=None,
+            threshold=None,
+            judged=None,
+            value=None,
+            number=None,
+            lower=None,
+            upper=None,
+            reason=f"not asked, {item.reason}",
+        )
+        for item in contract.not_asked
+    )
+
+
+# Words. The report and the Data Docs use the same ones.
+
+_JUDGED_WORDS: dict[str, str] = {
+    "value": "value",
+    "bound": "one-sided 95 % bound",
+    "lower": "lower 95 % bound",
+    "over_floor": "value over its floor",
+    "ceiling_share": "share of its ceiling",
+}
+
+
+def title(metric: str, column: str | None) -> str:
+    """``membership_inference`` or ``ks of amount``."""
+    return metric if column is None else f"{metric} of {column}"
+
+
+def number_text(number: float) -> str:
+    """Two decimals, below 0.1 two significant digits; counts from 2 on as whole numbers."""
+    if isinstance(number, int) or (number == int(number) and abs(number) >= 2):
+        return str(int(number))
+    if number == 0 or abs(number) >= 0.1:
+        return f"{number:.2f}"
+    return f"{number:.{_decimals(number)}f}"
+
+
+def limit_text(limit: float) -> str:
+    """A limit as the contract writes it, with at least two decimals: 0.005, 0.10, 10, 0."""
+    if limit == int(limit):
+        return str(int(limit))
+    text = f"{limit:.10f}".rstrip("0")
+    return text if len(text.split(".")[1]) >= 2 else f"{limit:.2f}"
+
+
+def _decimals(number: float) -> int:
+    return min(2 - math.floor(math.log10(abs(number))) - 1, 12)
+
+
+def _against(number: float, limit: float) -> str:
+    """``number`` with as many digits as tell it from a limit that it is not equal to."""
+    text = str(int(number)) if _whole(number) and _whole(limit) else number_text(number)
+    digits = 3
+    while number != limit and float(text) == limit and digits <= 15:
+        text = f"{number:.{digits}f}"
+        digits += 1
+    return text
+
+
+def _whole(number: float) -> bool:
+    return number == int(number)
+
+
+def reason_text(rule: Rule, measurement: Measurement) -> str:
+    """What ``rule`` says of ``measurement`` in one clause, in the contract's words.
+
+    Args:
+        rule: the rule; its threshold is a finite number.
+        measurement: of the rule's metric, with a finite value and a finite judged number.
+    """
+    value, limit = measurement.value, rule.threshold
+    judged = measurement.number(rule.judged)
+    assert judged is not None  # noqa: S101 - see Args: callers have checked it
+    name = title(rule.metric, rule.column)
+    holds = _within(rule, judged)
+    if rule.operator == "<=":
+        relation = "is at most" if holds else "is above"
+    else:
+        relation = "is at least" if holds else "is below"
+    words = f"{relation} {limit_text(limit)}"
+    number = _against(judged, limit)
+    if rule.judged == "lower":
+        return f"{name} {number_text(value)} (its lower 95 % bound {number} {words})"
+    if rule.judged == "over_floor":
+        floor = number_text(_finite(measurement.floor) or 0.0)
+        return f"{name} {number_text(value)}, {number} over the floor {floor}, {words}"
+    if rule.judged == "ceiling_share":
+        ceiling = number_text(_finite(measurement.ceiling) or 0.0)
+        return f"{name} {number_text(value)}, {number} of the ceiling {ceiling}, {words}"
+    if rule.judged == "bound" and _within(rule, value):
+        if holds:
+            return f"{name} {number_text(value)} (its one-sided 95 % bound {number} {words})"
+        return (
+            f"{name} {number_text(value)} is within {limit_text(limit)}, but its one-sided 95 % "
+            f"bound {number} {words}: too few entities"
+        )
+    if rule.judged == "bound":
+        words = f"is {'above' if rule.operator == '<=' else 'below'} {limit_text(limit)}"
+    return f"{name} {_against(value, limit)}{_interval(measurement)} {words}"
+
+
+def _interval(measurement: Measurement) -> str:
+    lower, upper = _finite(measurement.lower), _finite(measurement.upper)
+    if lower is None or upper is None:
+        return ""
+    return f" (95 % interval {number_text(lower)} to {number_text(upper)})"
