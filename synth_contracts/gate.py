@@ -19,6 +19,20 @@ from typing import Any, Literal, get_args
 from synth_contracts.contract.model import Contract, Judged, Rule, Severity
 from synth_contracts.errors import NotEvaluatedError, ReleaseBlocked
 from synth_contracts.metrics.measurement import Evaluation, Measurement, NotMeasured
+from synth_contracts.metrics.words import against, limit_text, number_text, title
+
+__all__ = [
+    "Outcome",
+    "Reason",
+    "RuleState",
+    "Verdict",
+    "blocked",
+    "judge",
+    "limit_text",
+    "number_text",
+    "reason_text",
+    "title",
+]
 
 
 class Outcome(StrEnum):
@@ -248,7 +262,7 @@ def _not_asked(contract: Contract) -> tuple[RuleState, ...]:
     )
 
 
-# Words. The report and the Data Docs use the same ones.
+# Words. The report uses the same ones.
 
 _JUDGED_WORDS: dict[str, str] = {
     "value": "value",
@@ -257,46 +271,6 @@ _JUDGED_WORDS: dict[str, str] = {
     "over_floor": "value over its floor",
     "ceiling_share": "share of its ceiling",
 }
-
-
-def title(metric: str, column: str | None) -> str:
-    """``membership_inference`` or ``ks of amount``."""
-    return metric if column is None else f"{metric} of {column}"
-
-
-def number_text(number: float) -> str:
-    """Two decimals, below 0.1 two significant digits; counts from 2 on as whole numbers."""
-    if isinstance(number, int) or (number == int(number) and abs(number) >= 2):
-        return str(int(number))
-    if number == 0 or abs(number) >= 0.1:
-        return f"{number:.2f}"
-    return f"{number:.{_decimals(number)}f}"
-
-
-def limit_text(limit: float) -> str:
-    """A limit as the contract writes it, with at least two decimals: 0.005, 0.10, 10, 0."""
-    if limit == int(limit):
-        return str(int(limit))
-    text = f"{limit:.10f}".rstrip("0")
-    return text if len(text.split(".")[1]) >= 2 else f"{limit:.2f}"
-
-
-def _decimals(number: float) -> int:
-    return min(2 - math.floor(math.log10(abs(number))) - 1, 12)
-
-
-def _against(number: float, limit: float) -> str:
-    """``number`` with as many digits as tell it from a limit that it is not equal to."""
-    text = str(int(number)) if _whole(number) and _whole(limit) else number_text(number)
-    digits = 3
-    while number != limit and float(text) == limit and digits <= 15:
-        text = f"{number:.{digits}f}"
-        digits += 1
-    return text
-
-
-def _whole(number: float) -> bool:
-    return number == int(number)
 
 
 def reason_text(rule: Rule, measurement: Measurement) -> str:
@@ -316,7 +290,7 @@ def reason_text(rule: Rule, measurement: Measurement) -> str:
     else:
         relation = "is at least" if holds else "is below"
     words = f"{relation} {limit_text(limit)}"
-    number = _against(judged, limit)
+    number = against(judged, limit)
     if rule.judged == "lower":
         return f"{name} {number_text(value)} (its lower 95 % bound {number} {words})"
     if rule.judged == "over_floor":
@@ -334,7 +308,7 @@ def reason_text(rule: Rule, measurement: Measurement) -> str:
         )
     if rule.judged == "bound":
         words = f"is {'above' if rule.operator == '<=' else 'below'} {limit_text(limit)}"
-    return f"{name} {_against(value, limit)}{_interval(measurement)} {words}"
+    return f"{name} {against(value, limit)}{_interval(measurement)} {words}"
 
 
 def _interval(measurement: Measurement) -> str:

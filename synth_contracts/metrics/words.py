@@ -1,0 +1,44 @@
+"""How names and numbers of measurements read in sentences, cards and Data Docs."""
+
+from __future__ import annotations
+
+import math
+
+
+def title(metric: str, column: str | None) -> str:
+    """``membership_inference`` or ``ks of amount``."""
+    return metric if column is None else f"{metric} of {column}"
+
+
+def number_text(number: float) -> str:
+    """Two decimals, below 0.1 two significant digits; whole numbers from 2 on without decimals.
+
+    Args:
+        number: finite.
+    """
+    if isinstance(number, int) or (number == int(number) and abs(number) >= 2):
+        return str(int(number))
+    if number == 0 or abs(number) >= 0.1:
+        return f"{number:.2f}"
+    decimals = min(2 - math.floor(math.log10(abs(number))) - 1, 12)
+    return f"{number:.{decimals}f}"
+
+
+def limit_text(limit: float) -> str:
+    """A finite limit as the contract writes it, with at least two decimals: 0.005, 0.10, 10, 0."""
+    if limit == int(limit):
+        return str(int(limit))
+    text = f"{limit:.10f}".rstrip("0")
+    return text if len(text.split(".")[1]) >= 2 else f"{limit:.2f}"
+
+
+def against(number: float, limit: float) -> str:
+    """``number`` with as many digits as tell it from a limit that it is not equal to."""
+    if number == int(number) and limit == int(limit):
+        return str(int(number))
+    text = number_text(number)
+    digits = 3
+    while number != limit and float(text) == limit and digits <= 15:
+        text = f"{number:.{digits}f}"
+        digits += 1
+    return text
