@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import stat
-import subprocess
-import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -188,12 +188,17 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(keys: KeyFolder, monkey
     assert sorted(p.name for p in keys.path.iterdir()) == before
 
 
-def test_two_first_uses_at_one_moment_make_one_key(tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from synth_contracts.signing import KeyFolder;"
-        "k = KeyFolder.open(Path(sys.argv[1])); print(k.signing_key().kid, k.secret().hex())"
-    )
-    command = [sys.executable, "-c", code, str(tmp_path / "keys")]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    assert len({process.communicate(timeout=60)[0] for process in running}) == 1
-    assert all(process.returncode == 0 for process in running)
+def test_two_first_uses_at_one_moment_make_one_key(tmp_path: Path, monkeypatch) -> None:
+    write = KeyFolder._write
+
+    def slow(self: KeyFolder, name: str, content: bytes) -> None:
+        time.sleep(0.05)
+        write(self, name, content)
+
+    monkeypatch.setattr(KeyFolder, "_write", slow)
+    keys = KeyFolder.open(tmp_path / "keys")
+    with ThreadPoolExecutor(4) as pool:
+        kids = {key.kid for key in pool.map(lambda _: keys.signing_key(), range(4))}
+        secrets = set(pool.map(lambda _: keys.secret(), range(4)))
+    assert len(kids) == len(secrets) == 1
+    assert set(keys.public_keys()) == kids
