@@ -35,8 +35,8 @@ def load_strict(raw: bytes | str, what: str) -> Any:
     try:
         text = raw.decode() if isinstance(raw, bytes) else raw
         text.encode()
-        document = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-        dump_canonical(document)  # 1e400 and escaped lone surrogates cannot be written back
+        document = json.loads(text, object_pairs_hook=_unique)
+        dump_canonical(document)  # NaN, 1e400 and lone surrogates cannot be written back
     except (ValueError, RecursionError) as error:  # UnicodeError and JSONDecodeError are both
         raise Refused(f"{what} is not valid JSON: {error}") from error
     return document
@@ -47,10 +47,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(document) != len(pairs):
         raise ValueError("a key stands twice")
     return document
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def b64url(raw: bytes) -> str:
