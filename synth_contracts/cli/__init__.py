@@ -1,1 +1,1 @@
-"""."""
+"""The command line: parse, call, print, exit code. No business here, no heavy import at the top."""

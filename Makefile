@@ -1,0 +1,50 @@
+# The only door: CI and pre-commit call these targets too.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+# A pip option string for your own CPU build of torch, for example
+#   make setup TORCH_SOURCE="--index-url https://your.mirror/cpu"
+# Without it an installed or locally found torch is used; see README, "Installing".
+TORCH_SOURCE ?=
+TORCH  ?= torch==2.13.0
+PIP    := PIP_DISABLE_PIP_VERSION_CHECK=1 "$(BIN)/python" -m pip install --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types layers tests shows clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## make .venv with the synth-contracts command in it
+
+$(STAMP): pyproject.toml Makefile
+	$(PYTHON) -m venv "$(VENV)"
+	@echo "installing (a few minutes the first time; torch first, so that sdv does not choose one)"
+	$(PIP) $(TORCH_SOURCE) "$(TORCH)"
+	$(PIP) -e ".[test,lint]"
+	@touch "$(STAMP)"
+
+demo: setup ## the main job: build the demo's two contracts, export the one that passed
+	@"$(BIN)/python" tools/demo.py
+
+test: lint types layers tests ## lint, types, layers and tests
+
+lint: setup ## ruff
+	"$(BIN)/ruff" check .
+	"$(BIN)/ruff" format --check .
+
+types: setup ## mypy, strict on the package
+	"$(BIN)/mypy"
+
+layers: setup ## import-linter: rooms import in one direction only
+	"$(BIN)/lint-imports" --no-cache
+
+tests: setup ## pytest
+	"$(BIN)/python" -m pytest
+
+shows: setup ## long measurements on real data; resumable; writes docs/shows.md
+	"$(BIN)/python" tools/shows.py
+
+clean: ## remove what demo and tests made, not the environment
+	rm -rf target exports gx/uncommitted warehouse/*.duckdb*

@@ -1,0 +1,112 @@
+"""`build`: the main job."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from synth_contracts.cli.project import contracts_of, settings_of
+
+if TYPE_CHECKING:
+    from synth_contracts.pipeline import BuildResult
+
+
+@click.command()
+@click.argument("tables", nargs=-1)
+@click.option("--select", "-s", multiple=True, metavar="TABLE", help="Build only this table.")
+@click.option("--full-refresh", is_flag=True, help="Build although nothing has changed.")
+@click.option("--json", "as_json", is_flag=True, help="Print run_results.json to standard output.")
+@click.pass_context
+def build(
+    context: click.Context,
+    tables: tuple[str, ...],
+    select: tuple[str, ...],
+    full_refresh: bool,
+    as_json: bool,
+) -> int:
+    """Generate, measure and judge tables; promote what passed to the release schema.
+
+    Builds all contracts of the project, or only TABLES. A contract whose text, source, split key
+    and library versions have not changed since its last run is skipped and repeats its exit code.
+
+    \b
+    Exit codes: 0 all promoted; 1 a release was blocked; 2 a contract is invalid;
+    3 something could not be evaluated; 5 attempts are used up. The gravest wins: 2, 3, 5, 1.
+    """
+    settings = settings_of(context)
+    contracts = contracts_of(settings, (*tables, *select))
+    line = _ProgressLine(silent=as_json)
+    line.show("", "starting")
+
+    from synth_contracts.pipeline import build_all, gravest
+
+    results = build_all(
+        settings,
+        contracts,
+        full_refresh=full_refresh,
+        progress=line.show,
+        done=lambda result: None if as_json else _print(result, line),
+    )
+    code = gravest([result.exit_code for result in results])
+    if as_json:
+        click.echo(json.dumps([result.to_json() for result in results], indent=2))
+    else:
+        promoted = sum(r.exit_code == 0 for r in results)
+        click.echo(f"\n{promoted} of {len(results)} released; run results: "
+                   f"{settings.artifacts / 'run_results.json'}")  # fmt: skip
+    return code
+
+
+class _ProgressLine:
+    """One line that is rewritten on a terminal, plain lines elsewhere; on standard error."""
+
+    def __init__(self, *, silent: bool) -> None:
+        self._tty = sys.stderr.isatty()
+        self._silent = silent
+
+    def show(self, table: str, text: str) -> None:
+        if self._silent:
+            return
+        said = f"[{table}] {text}" if table else text
+        if self._tty:
+            click.echo(f"\r\x1b[2K{said}", nl=False, err=True)
+        elif table:
+            click.echo(said, err=True)
+
+    def clear(self) -> None:
+        if self._tty and not self._silent:
+            click.echo("\r\x1b[2K", nl=False, err=True)
+
+
+_WORDS = {
+    "PASSED": ("released", "green"),
+    "FAILED": ("BLOCKED", "red"),
+    "NOT_EVALUATED": ("NOT EVALUATED", "yellow"),
+}
+
+
+def _print(result: BuildResult, line: _ProgressLine) -> None:
+    line.clear()
+    word, colour = _WORDS[result.outcome.value]
+    if not result.run_id:
+        word = "ERROR" if result.exit_code != 5 else "REFUSED"
+    skipped = " (unchanged since the last run, not built again)" if result.skipped else ""
+    click.echo(f"\n{result.table}: {click.style(word, fg=colour, bold=True)}{skipped}")
+    for reason in result.message.split("; "):
+        click.echo(f"  {reason}")
+    for warning in result.warnings:
+        click.echo(f"  warning: {warning}")
+    if result.rows is not None:
+        click.echo(f"  {result.rows:,} rows as release {result.release_id}")
+    elif result.attempt:
+        click.echo(f"  attempt {result.attempt}")
+    if result.timings and not result.skipped:
+        steps = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.timings.items())
+        click.echo(f"  time: {steps}; in all {sum(result.timings.values()):.1f} s")
+    if result.card:
+        click.echo(f"  report card: {result.card}")
+    if result.docs:
+        click.echo(f"  Data Docs:   {result.docs}")

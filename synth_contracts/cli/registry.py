@@ -1,0 +1,32 @@
+"""Opening the registry for a command."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+from synth_contracts.errors import UsageError
+
+if TYPE_CHECKING:
+    from synth_contracts.release import Registry
+    from synth_contracts.settings import Settings
+
+
+def open_registry(settings: Settings, *, read_only: bool = False) -> AbstractContextManager[Registry]:
+    """The project's registry, its ledger verified.
+
+    Raises:
+        UsageError: nothing has been built yet.
+    """
+    from synth_contracts.release import Registry
+    from synth_contracts.signing import KeyFolder
+
+    if not settings.target.published.is_file():
+        raise UsageError(
+            "nothing has been built yet",
+            where=str(settings.target.published),
+            mend="synth-contracts build",
+        )
+    return Registry.open(
+        settings.target.published, KeyFolder.open(settings.keys), read_only=read_only
+    )
