@@ -1,1 +1,6 @@
-"""."""
+"""All the SQL: connections, identifier quoting, source snapshots, staging, the published file."""
+
+from synth_contracts.warehouse.connection import Database, separate_files
+from synth_contracts.warehouse.identifiers import literal, qualified, quote
+
+__all__ = ["Database", "literal", "qualified", "quote", "separate_files"]

@@ -1,0 +1,213 @@
+"""Connections: one DuckDB file each, attached to an in-memory database that is then locked down.
+
+A read-only DuckDB connection can still read any file and write others (measured), so once the file
+is attached, external access is switched off and the configuration is locked. Rows are never
+spilled: the temporary folder is empty.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from synth_contracts.errors import SynthContractsError, UsageError, WarehouseError
+from synth_contracts.warehouse.identifiers import literal, quote
+
+#: Names of schemas: a database file of such a name makes every plain DuckDB query ambiguous.
+RESERVED = frozenset(
+    {"release", "release_data", "registry", "staging", "runs", "main", "temp", "system"}
+)
+_LOCKED = re.compile(r"Could not set lock on file|file handle conflict|already attached")
+_HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)|PID (?P<bare>\d+)")
+_LOCKDOWN = (
+    "SET TimeZone='UTC'",  # time stamps with a zone come back the same on every machine
+    "SET temp_directory=''",
+    "SET autoinstall_known_extensions=false",
+    "SET autoload_known_extensions=false",
+    "SET python_enable_replacements=false",
+    "SET enable_external_access=false",
+    "SET lock_configuration=true",
+)
+
+
+class Database:
+    """One attached DuckDB file; use it as a context manager.
+
+    Every error of DuckDB comes out as a WarehouseError that names the file. Calls are serialised:
+    one object may be shared between threads.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, alias: str) -> None:
+        self._connection = connection
+        self._lock = threading.RLock()
+        self.path = path
+        self.alias = alias
+
+    @classmethod
+    def open(
+        cls, path: Path, alias: str, *, read_only: bool, storage_version: str | None = None
+    ) -> Database:
+        """Attach ``path`` as ``alias`` and make it the default database.
+
+        A missing file is created when not ``read_only`` (mode 0600; a missing folder 0700).
+
+        Raises:
+            WarehouseError: missing, locked by another process (named with its PID), not a DuckDB
+                file, unreadable.
+            UsageError: the file is named like a schema.
+        """
+        path = path.absolute()
+        if not read_only:
+            _prepare(path)
+        elif not path.exists():
+            raise WarehouseError("the database file does not exist", where=str(path))
+        new = not path.exists()
+        connection = duckdb.connect(":memory:")
+        options = ["TYPE duckdb"]
+        options += ["READ_ONLY"] if read_only else []
+        options += [f"STORAGE_VERSION {literal(storage_version)}"] if storage_version else []
+        try:
+            connection.execute(
+                f"ATTACH {literal(str(path))} AS {quote(alias)} ({', '.join(options)})"
+            )
+            connection.execute(f"USE {quote(alias)}")
+            for statement in _LOCKDOWN:
+                connection.execute(statement)
+            if new:
+                path.chmod(0o600)
+        except (duckdb.Error, OSError) as error:
+            connection.close()
+            raise opening_failed(error, path) from error
+        return cls(connection, path, alias)
+
+    def close(self) -> None:
+        """Close the file; without an open transaction DuckDB writes its log into the file."""
+        with self._lock:
+            self._connection.close()
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """Run a statement whose result is not needed."""
+        self.rows(sql, parameters)
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run a statement and return all rows (empty for statements without a result)."""
+        with self._lock, self._translated():
+            result: list[tuple[Any, ...]] = self._connection.execute(
+                sql, list(parameters)
+            ).fetchall()
+            return result
+
+    def arrow(self, sql: str) -> pa.Table:
+        """Run a query and return its rows as one Arrow table."""
+        with self._lock, self._translated():
+            return self._connection.sql(sql).to_arrow_table()
+
+    def create_from(self, target: str, rows: pa.Table) -> None:
+        """``CREATE TABLE target`` (already quoted) holding ``rows``."""
+        with self._lock, self._translated():
+            self._connection.register("incoming", rows)
+            try:
+                self._connection.execute(f"CREATE TABLE {target} AS SELECT * FROM incoming")  # noqa: S608 - target is quoted by the caller
+            finally:
+                self._connection.unregister("incoming")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """BEGIN, then COMMIT; ROLLBACK when the body or the COMMIT raises."""
+        with self._lock:
+            self.execute("BEGIN TRANSACTION")
+            try:
+                yield
+                self.execute("COMMIT")
+            except BaseException:
+                self._rollback()
+                raise
+
+    def _rollback(self) -> None:
+        try:
+            self._connection.execute("ROLLBACK")
+        except duckdb.Error:
+            # A failed COMMIT has ended the transaction already; the first error is the one to tell.
+            return
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.Error as error:
+            raise WarehouseError(_first_line(error), where=str(self.path)) from error
+
+
+def opening_failed(error: Exception, path: Path) -> SynthContractsError:
+    """The error to show when ``path`` could not be attached."""
+    text = str(error)
+    if _LOCKED.search(text):
+        found = _HOLDER.search(text)
+        if found is None:
+            holder = "this process" if "attached" in text else "another process"
+        else:
+            program = f" ({found['program']})" if found["program"] else ""
+            holder = f"process {found['pid'] or found['bare']}{program}"
+        return WarehouseError(
+            f"the database is locked: {holder} holds {path}",
+            where=str(path),
+            mend="close the file there or wait until that process ends, then run this again",
+        )
+    if "not a valid DuckDB database" in text or "Is a directory" in text:
+        return WarehouseError(
+            "this is not a DuckDB database file", where=str(path), mend="name a .duckdb file"
+        )
+    return WarehouseError(f"the database cannot be opened: {_first_line(error)}", where=str(path))
+
+
+def separate_files(**paths: Path) -> None:
+    """Refuse two of the databases (``source=``, ``work=``, ``published=``) in one file.
+
+    Raises:
+        UsageError: two of the paths lead to the same file.
+    """
+    seen: dict[Path, str] = {}
+    for name, path in paths.items():
+        real = path.resolve()
+        if real in seen:
+            raise UsageError(
+                f"{seen[real]} and {name} are one file",
+                where=str(path),
+                mend="source, staging and release never share a file: whoever may open a DuckDB "
+                "file may read all of it",
+            )
+        seen[real] = name
+
+
+def _prepare(path: Path) -> None:
+    if path.stem.casefold() in RESERVED:
+        raise UsageError(
+            f"a database file must not be named like a schema ({path.stem})",
+            where=str(path),
+            mend="call it work.duckdb or published.duckdb",
+        )
+    if not path.parent.exists():
+        try:
+            path.parent.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise WarehouseError(
+                f"the folder cannot be made: {error.strerror}", where=str(path.parent)
+            ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
