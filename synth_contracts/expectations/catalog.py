@@ -1,0 +1,56 @@
+"""Every expectation of this package by its type, listed one by one."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from great_expectations.expectations.registry import get_expectation_impl
+
+from synth_contracts.expectations.fidelity import (
+    ExpectColumnKsToBeAtMost,
+    ExpectTableAutocorrelationToBeAtMost,
+    ExpectTableConstraintViolationsToBeAtMost,
+    ExpectTableHourProfileToBeAtMost,
+    ExpectTableKsMaxToBeAtMost,
+    ExpectTableKsMeanToBeAtMost,
+    ExpectTableWeekdayProfileToBeAtMost,
+)
+from synth_contracts.expectations.privacy import (
+    ExpectTableIdenticalMatchToBeAtMost,
+    ExpectTableKAnonymityToBeAtLeast,
+    ExpectTableMembershipInferenceToBeAtMost,
+    ExpectTableNearestNeighborDistanceToBeAtMost,
+)
+
+#: expectation type, as contracts spell it -> class
+EXPECTATIONS: Mapping[str, type[Any]] = MappingProxyType(
+    {
+        "expect_table_membership_inference_to_be_at_most": ExpectTableMembershipInferenceToBeAtMost,
+        "expect_table_identical_match_to_be_at_most": ExpectTableIdenticalMatchToBeAtMost,
+        "expect_table_nearest_neighbor_distance_to_be_at_most": (
+            ExpectTableNearestNeighborDistanceToBeAtMost
+        ),
+        "expect_table_k_anonymity_to_be_at_least": ExpectTableKAnonymityToBeAtLeast,
+        "expect_column_ks_to_be_at_most": ExpectColumnKsToBeAtMost,
+        "expect_table_ks_mean_to_be_at_most": ExpectTableKsMeanToBeAtMost,
+        "expect_table_ks_max_to_be_at_most": ExpectTableKsMaxToBeAtMost,
+        "expect_table_autocorrelation_to_be_at_most": ExpectTableAutocorrelationToBeAtMost,
+        "expect_table_hour_profile_to_be_at_most": ExpectTableHourProfileToBeAtMost,
+        "expect_table_weekday_profile_to_be_at_most": ExpectTableWeekdayProfileToBeAtMost,
+        "expect_table_constraint_violations_to_be_at_most": (
+            ExpectTableConstraintViolationsToBeAtMost
+        ),
+    }
+)
+
+
+def replaced() -> list[str]:
+    """Types for which Great Expectations would run another class than ours.
+
+    A later class of the same name silently takes an earlier one's place in its registry.
+    """
+    return [
+        name
+        for name, expected in EXPECTATIONS.items()
+        if get_expectation_impl(name) is not expected
+    ]

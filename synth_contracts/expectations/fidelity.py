@@ -1,0 +1,60 @@
+"""Expectations on fidelity and validity: whether the candidate behaves like the real table."""
+
+from typing import ClassVar
+
+from great_expectations.compatibility import pydantic
+
+from synth_contracts.expectations.base import ColumnAtMost, TableAtMost
+
+
+class ExpectColumnKsToBeAtMost(ColumnAtMost):
+    """Expect a column's distribution to be near the holdout's (Kolmogorov-Smirnov)."""
+
+    metric = "ks"
+
+
+class ExpectTableKsMeanToBeAtMost(TableAtMost):
+    """Expect the numeric columns' distributions to be near the holdout's on average."""
+
+    metric = "ks_mean"
+
+
+class ExpectTableKsMaxToBeAtMost(TableAtMost):
+    """Expect the worst numeric column's distribution to be near the holdout's."""
+
+    metric = "ks_max"
+
+
+class ExpectTableAutocorrelationToBeAtMost(TableAtMost):
+    """Expect the detrended series to repeat itself at the same lags as the real one.
+
+    ``None`` in aggregate, column, frequency or lags stands for the metric's own choice (daily
+    count, lags 1 to 28).
+    """
+
+    metric = "autocorrelation"
+    option_keys = ("aggregate", "column", "frequency", "lags")
+
+    aggregate: str | None = pydantic.Field(..., description="count or sum")
+    column: str | None = pydantic.Field(..., description="the column that is summed")
+    frequency: str | None = pydantic.Field(..., description="day or hour")
+    lags: list[int] | None = pydantic.Field(..., description="lags, in units of frequency")
+    success_keys: ClassVar[tuple[str, ...]] = (*TableAtMost.success_keys, *option_keys)
+
+
+class ExpectTableHourProfileToBeAtMost(TableAtMost):
+    """Expect the hours of the day to hold the same shares of rows as in the real table."""
+
+    metric = "hour_profile"
+
+
+class ExpectTableWeekdayProfileToBeAtMost(TableAtMost):
+    """Expect the days of the week to hold the same shares of rows as in the real table."""
+
+    metric = "weekday_profile"
+
+
+class ExpectTableConstraintViolationsToBeAtMost(TableAtMost):
+    """Expect the declared types, keys and ranges to hold in the synthetic table."""
+
+    metric = "constraint_violations"
