@@ -108,5 +108,3 @@ def report(context: click.Context, table: str) -> None:
             "no report card has been written", where=table, mend=f"synth-contracts build {table}"
         )
     click.echo(str(cards[-1]))
-
-

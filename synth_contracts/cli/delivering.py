@@ -109,5 +109,6 @@ def trace(context: click.Context, what: str, as_json: bool) -> None:
     for item in exports:
         click.echo(
             f"{item.at}  {item.subject}  {item.table}  {item.rows:,} rows  ticket {item.ticket}  "
-            f"{item.status}\n  release {item.release}  token {item.jti}\n  sha256 {item.rows_digest}"
+            f"{item.status}\n"
+            f"  release {item.release}  token {item.jti}\n  sha256 {item.rows_digest}"
         )

@@ -38,7 +38,21 @@ def cli(context: click.Context, project: Path | None, target: str | None) -> Non
     context.obj = {"project": project, "target": target}
 
 
-for command in (build, export, init, flag, keys, ledger, lint, ls, report, revoke, show, trace, verify):
+for command in (
+    build,
+    export,
+    init,
+    flag,
+    keys,
+    ledger,
+    lint,
+    ls,
+    report,
+    revoke,
+    show,
+    trace,
+    verify,
+):
     cli.add_command(command)
 
 

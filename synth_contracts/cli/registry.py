@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from synth_contracts.settings import Settings
 
 
-def open_registry(settings: Settings, *, read_only: bool = False) -> AbstractContextManager[Registry]:
+def open_registry(
+    settings: Settings, *, read_only: bool = False
+) -> AbstractContextManager[Registry]:
     """The project's registry, its ledger verified.
 
     Raises:

@@ -1,0 +1,94 @@
+"""A built project over real baskets of 900 households, made once and copied for tests that break it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+
+from synth_contracts.cli.main import run
+
+ROOT = Path(__file__).resolve().parents[2]
+#: fewer rows and epochs for the GAN than in the demo: it is blocked either way
+_GAN = (("fitRows: 4000", "fitRows: 500"), ("epochs: 15", "epochs: 1"))
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project folder and a way to run the command line in it."""
+
+    folder: Path
+    monkeypatch: pytest.MonkeyPatch
+
+    def run(self, *arguments: str) -> int:
+        self.monkeypatch.setenv("SYNTH_CONTRACTS_KEYS", str(self.folder / "keys"))
+        return run(["--project", str(self.folder), *arguments])
+
+    @property
+    def published(self) -> Path:
+        return self.folder / "warehouse" / "published.duckdb"
+
+    @property
+    def source(self) -> Path:
+        return self.folder / "warehouse" / "source.duckdb"
+
+
+def write_project(folder: Path, table: pd.DataFrame) -> None:
+    """A project with both demo contracts over ``table``; nothing built yet."""
+    (folder / "warehouse").mkdir(parents=True, mode=0o700)
+    (folder / "contracts").mkdir()
+    for name in ("transactions", "transactions_gan"):
+        text = (ROOT / "contracts" / f"{name}.odcs.yaml").read_text(encoding="utf-8")
+        for old, new in _GAN:
+            assert name == "transactions" or text.count(old) == 1
+            text = text.replace(old, new)
+        (folder / "contracts" / f"{name}.odcs.yaml").write_text(text, encoding="utf-8")
+    (folder / "synth-contracts.yml").write_text(
+        "name: tested\ntargets:\n  dev:\n    servers:\n"
+        "      source: {database: warehouse/source.duckdb}\n"
+    )
+    (folder / "keys").mkdir(mode=0o700)
+    # a fixed split key, so that a run of the tests repeats
+    (folder / "split.raw").write_bytes(b"synth-contracts test split key 1")
+    with duckdb.connect(str(folder / "warehouse" / "source.duckdb")) as connection:
+        connection.execute("CREATE SCHEMA raw")
+        connection.execute("CREATE TABLE raw.transactions AS SELECT * FROM table")
+
+
+@pytest.fixture(scope="session")
+def built_once(tmp_path_factory: pytest.TempPathFactory, few_baskets: pd.DataFrame) -> Path:
+    """The folder of a project after `build`: transactions released, transactions_gan blocked."""
+    folder = tmp_path_factory.mktemp("built") / "project"
+    write_project(folder, few_baskets)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        project = Project(folder, monkeypatch)
+        assert project.run("keys", "import-split", str(folder / "split.raw")) == 0
+        assert project.run("build") == 1
+    return folder
+
+
+@pytest.fixture
+def built(built_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A copy of the built project, to be broken at will."""
+    folder = tmp_path / "project"
+    shutil.copytree(built_once, folder)
+    return Project(folder, monkeypatch)
+
+
+@pytest.fixture
+def fresh(
+    tmp_path: Path, few_baskets: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[pd.DataFrame], Project]:
+    """Makes an unbuilt project over a table."""
+
+    def make(table: pd.DataFrame = few_baskets) -> Project:
+        folder = tmp_path / "fresh"
+        write_project(folder, table)
+        return Project(folder, monkeypatch)
+
+    return make

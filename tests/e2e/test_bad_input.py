@@ -1,0 +1,260 @@
+"""docs/errors.md, run: each case ends with its code, one message, and nothing half written."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from synth_contracts.cli.main import run
+
+ROOT = Path(__file__).resolve().parents[2]
+DOC = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+CODES = {
+    case: int(code)
+    for case, code in re.findall(r"^\| ([a-z-]+) \|.*\| (\d+) \|$", DOC, flags=re.MULTILINE)
+}
+CASES: dict[str, Callable] = {}
+
+
+def case(function: Callable) -> Callable:
+    CASES[function.__name__.replace("_", "-")] = function
+    return function
+
+
+def contract_edit(project, old: str, new: str) -> None:
+    path = project.folder / "contracts" / "transactions.odcs.yaml"
+    text = path.read_text()
+    assert old in text, old
+    path.write_text(text.replace(old, new, 1))
+
+
+def replace_source(project, sql: str) -> None:
+    with duckdb.connect(str(project.source)) as connection:
+        connection.execute(sql)
+
+
+@contextmanager
+def held(path: Path) -> Iterator[int]:
+    """Another process holds the database open for writing."""
+    code = f"import duckdb,sys; c=duckdb.connect({str(path)!r}); print('held', flush=True); sys.stdin.read()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process.pid
+    finally:
+        process.communicate("")
+
+
+@case
+def malformed_yaml(fresh, built) -> int:
+    project = fresh()
+    contract_edit(project, "kind: DataContract", "kind: [")
+    return project.run("build")
+
+
+@case
+def duplicate_key(fresh, built) -> int:
+    project = fresh()
+    contract_edit(project, "kind: DataContract", "kind: DataContract\nkind: DataContract")
+    return project.run("build")
+
+
+@case
+def mistyped_threshold(fresh, built) -> int:
+    project = fresh()
+    rule = (
+        "    quality:\n      - id: ks_mean\n        type: custom\n        engine: greatExpectations\n"
+        "        severity: error\n        implementation: {type: expect_table_ks_mean_to_be_at_most,"
+        " kwargs: {max_value: .nan}}\n    customProperties:\n      - property: synthetic"
+    )
+    contract_edit(project, "    customProperties:\n      - property: synthetic", rule)
+    return project.run("lint")
+
+
+@case
+def unknown_expectation(fresh, built) -> int:
+    project = fresh()
+    rule = (
+        "    quality:\n      - id: ks_mean\n        type: custom\n        engine: greatExpectations\n"
+        "        severity: error\n        implementation: {type: expect_table_ks_meen_to_be_at_most,"
+        " kwargs: {max_value: 0.1}}\n    customProperties:\n      - property: synthetic"
+    )
+    contract_edit(project, "    customProperties:\n      - property: synthetic", rule)
+    return project.run("lint")
+
+
+@case
+def unknown_key(fresh, built) -> int:
+    project = fresh()
+    contract_edit(project, "preset: standard", "preset: standard\n          presett: standard")
+    return project.run("lint")
+
+
+@case
+def no_project(fresh, built) -> int:
+    return run(["--project", str(built.folder / "warehouse"), "build"])
+
+
+@case
+def unknown_setting(fresh, built) -> int:
+    project = fresh()
+    settings = project.folder / "synth-contracts.yml"
+    settings.write_text(settings.read_text() + "contractz: [contracts]\n")
+    return project.run("build")
+
+
+@case
+def missing_source(fresh, built) -> int:
+    project = fresh()
+    project.source.unlink()
+    code = project.run("build", "transactions")
+    assert not project.source.exists()
+    return code
+
+
+@case
+def not_a_database(fresh, built) -> int:
+    project = fresh()
+    project.source.write_text("not a database " * 100)
+    return project.run("build", "transactions")
+
+
+@case
+def missing_table(fresh, built) -> int:
+    project = fresh()
+    replace_source(project, "ALTER TABLE raw.transactions RENAME TO baskets")
+    return project.run("build", "transactions")
+
+
+@case
+def missing_column(fresh, built) -> int:
+    project = fresh()
+    replace_source(project, "ALTER TABLE raw.transactions DROP COLUMN amount")
+    return project.run("build", "transactions")
+
+
+@case
+def empty_table(fresh, built) -> int:
+    project = fresh()
+    replace_source(project, "DELETE FROM raw.transactions")
+    return project.run("build", "transactions")
+
+
+@case
+def broken_constraint(fresh, built) -> int:
+    project = fresh()
+    replace_source(
+        project,
+        "UPDATE raw.transactions SET amount = -5 WHERE basket_id ="
+        " (SELECT min(basket_id) FROM raw.transactions)",
+    )
+    return project.run("build", "transactions")
+
+
+@case
+def few_entities(fresh, built) -> int:
+    project = fresh()
+    replace_source(project, "DELETE FROM raw.transactions WHERE household_id > 400")
+    return project.run("build", "transactions")
+
+
+@case
+def locked_source(fresh, built) -> int:
+    project = fresh()
+    with held(project.source):
+        return project.run("build", "transactions")
+
+
+@case
+def locked_registry(fresh, built) -> int:
+    with held(built.published):
+        return built.run("export", "transactions", "--ticket", "DATA-123")
+
+
+@case
+def public_split_key(fresh, built) -> int:
+    project = fresh()
+    settings = project.folder / "synth-contracts.yml"
+    settings.write_text(settings.read_text() + "splitKey: demo\n")
+    return project.run("build", "transactions")
+
+
+@case
+def unknown_table(fresh, built) -> int:
+    return built.run("export", "nobody", "--ticket", "DATA-123")
+
+
+@case
+def nothing_built(fresh, built) -> int:
+    return fresh().run("export", "transactions", "--ticket", "DATA-123")
+
+
+@case
+def existing_output(fresh, built) -> int:
+    output = str(built.folder / "keys")
+    return built.run("export", "transactions", "--ticket", "DATA-123", "--output", output)
+
+
+@case
+def bad_ticket(fresh, built) -> int:
+    return built.run("export", "transactions", "--ticket", "nonsense")
+
+
+@case
+def not_released(fresh, built) -> int:
+    return built.run("export", "transactions_gan", "--ticket", "DATA-123")
+
+
+@case
+def revoked(fresh, built) -> int:
+    assert built.run("revoke", "transactions", "--reason", "a test") == 0
+    return built.run("export", "transactions", "--ticket", "DATA-123")
+
+
+@case
+def tampered(fresh, built) -> int:
+    with duckdb.connect(str(built.published)) as connection:
+        names = connection.sql(
+            "SELECT DISTINCT table_schema, table_name FROM information_schema.columns"
+            " WHERE column_name = 'household_size' AND table_name != 'transactions'"
+        ).fetchall()
+        for schema, name in names:
+            connection.execute(f'DELETE FROM "{schema}"."{name}" WHERE n_items = 3')
+    return built.run("export", "transactions", "--ticket", "DATA-123")
+
+
+def test_every_documented_case_is_run() -> None:
+    assert set(CASES) == set(CODES)
+
+
+def files_of(folder: Path) -> dict[str, int]:
+    kept = ("warehouse/published", "exports/")
+    return {
+        str(path.relative_to(folder)): path.stat().st_size
+        for path in folder.rglob("*")
+        if path.is_file() and str(path.relative_to(folder)).startswith(kept)
+    }
+
+
+@pytest.mark.parametrize("name", sorted(CODES))
+def test_case_ends_with_its_code_and_one_message(name: str, fresh, built, capsys) -> None:
+    capsys.readouterr()
+    before = files_of(built.folder)
+    assert CASES[name](fresh, built) == CODES[name]
+    said = capsys.readouterr()
+    text = said.out + said.err
+    assert "Traceback" not in text
+    assert "unexpected" not in text, "an error must be one of ours, not a bug caught last"
+    if name not in {"revoked", "tampered"}:
+        assert files_of(built.folder).keys() == before.keys()
+    assert text.strip()

@@ -1,0 +1,88 @@
+"""The main job on real baskets: what passed is released, what did not is not."""
+
+from __future__ import annotations
+
+import json
+
+import duckdb
+import pandas as pd
+import pytest
+
+CALENDAR = {"autocorrelation", "hour_profile", "weekday_profile"}
+
+
+def results(project) -> dict[str, dict]:
+    body = json.loads((project.folder / "target" / "run_results.json").read_text())
+    return {item["table"]: item for item in body["results"]}
+
+
+def test_released_table_has_the_sources_rows_and_the_gan_is_not_there(
+    built, few_baskets: pd.DataFrame
+) -> None:
+    with duckdb.connect(str(built.published), read_only=True) as connection:
+        views = connection.sql(
+            "SELECT table_name FROM information_schema.tables"
+            " WHERE table_schema = 'release' AND table_type = 'VIEW'"
+        ).fetchall()
+        assert views == [("transactions",)]
+        (count,) = connection.sql("SELECT count(*) FROM release.transactions").fetchall()[0]
+    assert count == len(few_baskets)
+
+
+def test_run_results_name_steps_and_a_calendar_reason(built) -> None:
+    found = results(built)
+    assert found["transactions"]["exit_code"] == 0
+    assert {"source", "generate", "evaluate", "promote"} <= set(found["transactions"]["timings"])
+    gan = found["transactions_gan"]
+    assert gan["exit_code"] == 1
+    assert gan["message"].startswith("Synthetic release blocked: ")
+    assert any(metric in gan["message"] for metric in CALENDAR)
+
+
+def test_unchanged_builds_are_skipped_and_repeat_their_exit_code(built, capsys) -> None:
+    before = {table: item["run_id"] for table, item in results(built).items()}
+    assert built.run("build") == 1
+    after = results(built)
+    assert all(item["skipped"] for item in after.values())
+    assert {table: item["run_id"] for table, item in after.items()} == before
+    assert "unchanged since the last run" in capsys.readouterr().out
+
+
+def test_cards_of_both_attempts_and_data_docs_are_written(built) -> None:
+    for item in results(built).values():
+        card = built.folder / "target" / "cards" / item["table"] / item["run_id"]
+        html = (card / "report-card.html").read_text(encoding="utf-8")
+        assert "<script" not in html
+        assert (card / "report-card-analyst.json").is_file()
+    assert list((built.folder / "gx" / "uncommitted" / "data_docs").rglob("index.html"))
+
+
+def test_one_table_by_name_and_an_unknown_one(built, capsys) -> None:
+    assert built.run("build", "transactions") == 0
+    assert built.run("build", "transactoins") == 2
+    assert "did you mean 'transactions'" in capsys.readouterr().err
+
+
+def test_attempts_run_out_and_an_approval_opens_them(built, capsys) -> None:
+    """Each new seed is a new attempt; after maxAttempts (5) blocked ones a build is refused."""
+    path = built.folder / "contracts" / "transactions_gan.odcs.yaml"
+    text = path.read_text()
+    shared = next(line for line in text.splitlines() if "maxAttempts" in line)
+    path.write_text(text.replace(shared, shared.split("maxAttempts")[0] + "maxAttempts: 1"))
+    assert built.run("build", "transactions_gan") == 5
+    assert "attempt" in capsys.readouterr().out
+    assert built.run("ledger", "approve", "transactions_gan", "--reason", "looked at") == 0
+    assert built.run("build", "transactions_gan") == 1
+
+
+@pytest.mark.parametrize("command", [["ls"], ["report", "transactions"], ["ledger", "list"]])
+def test_reading_commands_work(built, capsys, command: list[str]) -> None:
+    assert built.run(*command) == 0
+    assert "transactions" in capsys.readouterr().out
+
+
+def test_show_expanded_names_every_rule_of_the_preset(built, capsys) -> None:
+    assert built.run("show", "transactions", "--expanded") == 0
+    out = capsys.readouterr().out
+    for rule in ("membership_inference", "identical_match", "k_anonymity", "ks_mean", *CALENDAR):
+        assert rule in out
