@@ -45,6 +45,7 @@ _SIGNING, _PUBLIC, _SECRET, _LOCK = "signing.pem", "public.jwks.json", "split.ke
 _HEAD_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _HEAD = re.compile(r"[0-9a-f]{64}")
 SECRET_BYTES = 32
+_HEX_SECRET = re.compile(rb"[0-9a-f]{64}\n?")
 
 
 class BadSignature(Refused):
@@ -199,11 +200,19 @@ class KeyFolder:
     def import_secret(self, raw: bytes) -> None:
         """Install a secret of another folder, so that the same split and rows come out.
 
+        Args:
+            raw: 32 bytes, or the content of another folder's ``split.key`` (64 hex digits).
+
         Raises:
-            UsageError: not 32 bytes, or this folder already holds another secret.
+            UsageError: neither, or this folder already holds another secret.
         """
+        if _HEX_SECRET.fullmatch(raw):
+            raw = bytes.fromhex(raw.decode().strip())
         if len(raw) != SECRET_BYTES:
-            raise UsageError(f"a secret is {SECRET_BYTES} bytes, not {len(raw)}")
+            raise UsageError(
+                f"a secret is {SECRET_BYTES} bytes or {2 * SECRET_BYTES} hex digits",
+                mend="name the split.key of another key folder",
+            )
         with self._lock():
             found = self._secret()
             if found is not None and found != raw:
@@ -256,12 +265,11 @@ class KeyFolder:
         raw = self._read(_SECRET)
         if raw is None:
             return None
-        text = raw.decode("ascii", "replace").strip()
-        if not re.fullmatch(rf"[0-9a-f]{{{2 * SECRET_BYTES}}}", text):
+        if not _HEX_SECRET.fullmatch(raw):
             raise Refused(
                 f"the secret is not {2 * SECRET_BYTES} hex digits", where=str(self.path / _SECRET)
             )
-        return bytes.fromhex(text)
+        return bytes.fromhex(raw.decode().strip())
 
     def _read(self, name: str) -> bytes | None:
         path = self.path / name

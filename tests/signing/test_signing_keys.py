@@ -153,6 +153,9 @@ def test_import_secret(keys: KeyFolder, tmp_path: Path) -> None:
     other.import_secret(keys.secret())
     other.import_secret(keys.secret())
     assert other.secret() == keys.secret()
+    fourth = KeyFolder.open(tmp_path / "fourth")
+    fourth.import_secret((keys.path / "split.key").read_bytes())
+    assert fourth.secret() == keys.secret()
     with pytest.raises(UsageError, match="another secret"):
         other.import_secret(bytes(32))
     with pytest.raises(UsageError, match="32 bytes"):
