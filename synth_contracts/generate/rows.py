@@ -1,0 +1,167 @@
+"""The row model: sequential CART over the columns that vary within entities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+
+import numpy as np
+import pandas as pd
+
+from synth_contracts.generate.dependencies import LookUp, find_dependencies
+from synth_contracts.generate.entities import Values
+from synth_contracts.generate.trees import LeafModel, Variable
+
+_PAIR_ROUNDS = 4
+
+
+class RowModel:
+    """Columns in turn, each given the entity, the calendar and the columns before it.
+
+    Columns that others determine are looked up; a column that repeats an entity's usual category
+    is drawn as "the usual one, or which other".
+    """
+
+    def __init__(self, *, leaf_rows: int, leaf_entities: int, k: int) -> None:
+        self._leaf_rows, self._leaf_entities, self._k = leaf_rows, leaf_entities, k
+
+    def fit(
+        self,
+        values: Values,
+        context: Values,
+        mains: Mapping[str, np.ndarray],
+        entities: np.ndarray,
+        rng: np.random.Generator,
+        progress: Callable[[str], None],
+    ) -> RowModel:
+        """Learn from train.
+
+        Args:
+            values: the columns to generate, one value per row.
+            context: entity and calendar columns that rows are conditioned on.
+            mains: per column the usual category of the row's entity, for columns that have one.
+            entities: entity of each row.
+            rng: seeds the trees.
+            progress: told which column is being fitted.
+        """
+        columns = {name: column for name, (_, column) in values.items()}
+        factors = {
+            name: pd.factorize(column, use_na_sentinel=False)[0]
+            for name, (variable, column) in values.items()
+            if variable.size or variable.decimals == 0
+        }
+        self._lookups = {
+            d.dependent: LookUp(d, columns, entities, self._k) for d in find_dependencies(factors)
+        }
+        self.order = self._ordered(values)
+        self._pairs = {
+            max(look.dependency.determinants, key=self.order.index): look
+            for look in self._lookups.values()
+            if len(look.dependency.determinants) > 1
+        }
+        weights = 1 / np.bincount(entities)[entities]
+        before = list(context.values())
+        self._models: dict[str, LeafModel] = {}
+        self._context = tuple(context)
+        self._mains = {name: values[name][0].size for name in mains if name in values}
+        for i, name in enumerate(self.order, 1):
+            progress(f"fitting: {name} ({i} of {len(self.order)})")
+            target = values[name]
+            if name in self._mains:
+                size = self._mains[name]
+                usual = np.where(columns[name] == mains[name], size, columns[name])
+                target = (Variable(name, size + 1), usual)
+            model = LeafModel(
+                leaf_rows=self._leaf_rows,
+                leaf_entities=self._leaf_entities,
+                seed=int(rng.integers(2**31)),
+            )
+            self._models[name] = model.fit(target, before, weights)
+            before = [*before, values[name]]
+        return self
+
+    def _ordered(self, values: Values) -> list[str]:
+        """Categories by number of values, then numbers; derived columns after what they need."""
+
+        def rank(name: str) -> tuple[bool, int]:
+            size = values[name][0].size
+            return (size == 0, size)
+
+        waiting = sorted(values, key=rank)
+        order: list[str] = []
+        while waiting:
+            name = next(
+                (
+                    name
+                    for name in waiting
+                    if name in self._lookups
+                    and set(self._lookups[name].dependency.determinants) <= set(order)
+                ),
+                None,
+            )
+            name = name or next(name for name in waiting if name not in self._lookups)
+            order.append(name)
+            waiting.remove(name)
+        return order
+
+    def dependents(self, changed: Collection[str]) -> list[str]:
+        """Looked-up columns that stand on ``changed`` ones, over any number of steps."""
+        reached = set(changed)
+        out: list[str] = []
+        for name in self.order:
+            if name in self._lookups and reached & set(self._lookups[name].dependency.determinants):
+                reached.add(name)
+                out.append(name)
+        return out
+
+    def draw(
+        self,
+        context: Mapping[str, np.ndarray],
+        mains: Mapping[str, np.ndarray],
+        n: int,
+        rng: np.random.Generator,
+        *,
+        given: Mapping[str, np.ndarray] | None = None,
+    ) -> dict[str, np.ndarray]:
+        """``n`` rows under ``context``; columns in ``given`` are taken as they are."""
+        before = [context[name] for name in self._context]
+        drawn: dict[str, np.ndarray] = {}
+        for name in self.order:
+            if given is not None and name in given:
+                drawn[name] = given[name]
+            else:
+                drawn[name] = self._column(name, before, drawn, mains, n, rng)
+            before.append(drawn[name])
+        return {name: drawn[name] for name in self.order}
+
+    def _column(
+        self,
+        name: str,
+        before: list[np.ndarray],
+        drawn: Mapping[str, np.ndarray],
+        mains: Mapping[str, np.ndarray],
+        n: int,
+        rng: np.random.Generator,
+    ) -> np.ndarray:
+        out = self._raw(name, before, mains, rng, np.arange(n))
+        if name in self._pairs:
+            for _ in range(_PAIR_ROUNDS):
+                new = np.flatnonzero(~self._pairs[name].known({**drawn, name: out}))
+                if not len(new):
+                    break
+                out[new] = self._raw(name, before, mains, rng, new)
+        if name in self._lookups:
+            out = self._lookups[name].apply({**drawn, name: out})
+        return out
+
+    def _raw(
+        self,
+        name: str,
+        before: list[np.ndarray],
+        mains: Mapping[str, np.ndarray],
+        rng: np.random.Generator,
+        rows: np.ndarray,
+    ) -> np.ndarray:
+        out = self._models[name].draw([column[rows] for column in before], len(rows), rng)
+        if name in self._mains:
+            out = np.where(out == self._mains[name], mains[name][rows], out)
+        return out
