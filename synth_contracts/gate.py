@@ -214,13 +214,16 @@ def _problem(rule: Rule, result: Any) -> str | None:
         return f"its value is {result.value!r}"
     if rule.judged not in get_args(Judged):
         return f"there is no number called {rule.judged}"
-    try:
-        number = result.number(rule.judged)
-    except TypeError:  # a bound, floor or ceiling that is no number
-        number = None
-    if _finite(number) is None:
-        return f"it has no finite {_JUDGED_WORDS[rule.judged]} ({number!r})"
+    # what the judged number is made of: an infinite ceiling would make any share 0
+    part = _PARTS.get(rule.judged)
+    if part is not None and _finite(getattr(result, part)) is None:
+        return f"its {part} is {getattr(result, part)!r}"
+    if _finite(result.number(rule.judged)) is None:
+        return f"it has no finite {_JUDGED_WORDS[rule.judged]}"
     return None
+
+
+_PARTS = {"over_floor": "floor", "ceiling_share": "ceiling"}
 
 
 def _finite(number: Any) -> float | None:

@@ -11,7 +11,7 @@ import datetime as dt
 import logging
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import resources
@@ -46,6 +46,7 @@ def run_checkpoint(
     gx_root: Path,
     secret: bytes,
     run_name: str,
+    progress: Callable[[str], None] | None = None,
 ) -> Evaluation:
     """Measure the candidate inside one validation; store its result, build its Data Docs.
 
@@ -57,6 +58,7 @@ def run_checkpoint(
         gx_root: the Great Expectations project; made from the package's template when missing.
         secret: what the evaluation is sealed with (16 bytes or more).
         run_name: names the run in Great Expectations; letters, digits, ``-`` and ``_``.
+        progress: called with one line as each metric is begun.
 
     Returns:
         The sealed Evaluation. ``validation`` holds ``suite``, ``run_id``, ``evaluated`` (number of
@@ -77,7 +79,7 @@ def run_checkpoint(
             )
         context = open_project(gx_root)
         started = time.perf_counter()
-        measuring = Measuring(comparison)
+        measuring = Measuring(comparison, progress)
         identifier, validation = _validate(context, contract, measuring, run_name)
         results = read_back(contract, validation)
         reported = report_only(contract, measuring)

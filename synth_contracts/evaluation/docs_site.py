@@ -9,15 +9,12 @@ validation result: the verdict that counts is the gate's, on the report card.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from great_expectations.core import ExpectationSuite
-from great_expectations.data_context.store.html_site_store import (
-    HtmlSiteStore,
-    SiteSectionIdentifier,
-)
+from great_expectations.data_context.store.html_site_store import HtmlSiteStore
+from great_expectations.data_context.types.resource_identifiers import SiteSectionIdentifier
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from synth_contracts.expectations.measured import result_from_json
@@ -44,6 +41,7 @@ class Row:
     rule: str
     severity: str
     limit: str
+    broken: str
     judged: str
     number: str
     value: str
@@ -61,6 +59,7 @@ def row(result: Any) -> Row:
         state = "broken"
     note, value, interval, count, number = "", "", "", "", ""
     limit = meta.get("limit")
+    words = ("at least", "below") if meta.get("operator") == ">=" else ("at most", "above")
     try:
         measured = result_from_json(details.get("result") or {})
     except ValueError:
@@ -81,7 +80,8 @@ def row(result: Any) -> Row:
         state=state,
         rule=title(meta.get("metric", result.expectation_config.type), meta.get("column")),
         severity=str(meta.get("severity", "error")),
-        limit="" if limit is None else f"{_relation(meta)} {limit_text(limit)}",
+        limit="" if limit is None else f"{words[0]} {limit_text(limit)}",
+        broken="" if limit is None else f"{words[1]} {limit_text(limit)}",
         judged=_JUDGED.get(meta.get("judged", ""), ""),
         number=number,
         value=value,
@@ -104,10 +104,6 @@ def headline(rows: list[Row], asked: int) -> str:
     if not errors or len(rows) != asked or any(r.state != "holds" for r in errors):
         return NOT_EVALUATED
     return PASSED
-
-
-def _relation(meta: Mapping[str, Any]) -> str:
-    return "at least" if meta.get("operator") == ">=" else "at most"
 
 
 def _read(validation: Any) -> tuple[list[Row], str]:
@@ -134,7 +130,7 @@ class OfflineSiteBuilder:
     ) -> None:
         self.data_context = data_context
         self.site_name = site_name or "local_site"
-        self.target_store = HtmlSiteStore(
+        self.target_store: Any = HtmlSiteStore(
             store_backend=store_backend, runtime_environment=runtime_environment
         )
         self._pages = Environment(

@@ -11,8 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from great_expectations.compatibility import pydantic
 from great_expectations.core.metric_domain_types import MetricDomainTypes
-from great_expectations.core.suite_parameters import SuiteParameterDict
-from great_expectations.execution_engine import ExecutionEngine, PandasExecutionEngine
+from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine
 from great_expectations.expectations.expectation import (
     BatchExpectation,
     ColumnAggregateExpectation,
@@ -28,7 +27,8 @@ from synth_contracts.metrics.measurement import Measurement, Result
 COMPARISON = "synth_contracts.comparison"
 MEASUREMENT = "synth_contracts.measurement"
 
-Limit = float | SuiteParameterDict
+#: a number, or Great Expectations' suite parameter: ``{"$PARAMETER": name}``
+Limit = float | dict[str, Any]
 JudgedNumber = Literal["value", "bound", "lower", "over_floor", "ceiling_share"]
 #: ``holds``, ``broken`` or ``not measured``: what the expectation says of its own result.
 State = Literal["holds", "broken", "not measured"]
@@ -95,7 +95,7 @@ class MeasurementProvider(MetricProvider):
         cls,
         metric: MetricConfiguration,
         configuration: Any = None,  # noqa: ARG003
-        execution_engine: ExecutionEngine | None = None,  # noqa: ARG003
+        execution_engine: Any = None,  # noqa: ARG003
         runtime_configuration: dict[str, Any] | None = None,  # noqa: ARG003
     ) -> dict[str, MetricConfiguration]:
         return {
@@ -131,7 +131,7 @@ class _Limited(BatchExpectation):
 
     def get_validation_dependencies(
         self,
-        execution_engine: ExecutionEngine | None = None,
+        execution_engine: Any = None,
         runtime_configuration: dict[str, Any] | None = None,
     ) -> ValidationDependencies:
         dependencies = super().get_validation_dependencies(execution_engine, runtime_configuration)
@@ -160,7 +160,7 @@ class _Limited(BatchExpectation):
         self,
         metrics: dict[str, Any],
         runtime_configuration: dict[str, Any] | None = None,  # noqa: ARG002
-        execution_engine: ExecutionEngine | None = None,  # noqa: ARG002
+        execution_engine: Any = None,  # noqa: ARG002
     ) -> dict[str, Any]:
         result: Result = metrics[MEASUREMENT]
         state, number = self._decide(result)

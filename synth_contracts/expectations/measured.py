@@ -10,7 +10,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -26,13 +26,19 @@ class Measuring:
 
     Args:
         comparison: the three canonical tables with what the metrics share.
+        progress: called with one line as each metric is begun.
 
     ``timings`` holds wall seconds per metric. Work that metrics share is counted where it is first
     asked for.
     """
 
-    def __init__(self, comparison: metrics.Comparison) -> None:
+    def __init__(
+        self,
+        comparison: metrics.Comparison,
+        progress: Callable[[str], None] | None = None,
+    ) -> None:
         self.comparison = comparison
+        self._progress = progress or (lambda _: None)
         self.timings: dict[str, float] = {}
         self._results: dict[str, Result] = {}
 
@@ -51,6 +57,7 @@ class Measuring:
         options = dict(options or {})
         key = json.dumps([metric, column, options], sort_keys=True, default=str)
         if key not in self._results:
+            self._progress(f"measuring {title(metric, column)}")
             started = time.perf_counter()
             self._results[key] = _measure(self.comparison, metric, column, options)
             spent = time.perf_counter() - started

@@ -33,12 +33,13 @@ def limit_text(limit: float) -> str:
 
 
 def against(number: float, limit: float) -> str:
-    """``number`` with as many digits as tell it from a limit that it is not equal to."""
+    """``number`` with as many digits as put it on its own side of a limit."""
     if number == int(number) and limit == int(limit):
         return str(int(number))
     text = number_text(number)
     digits = 3
-    while number != limit and float(text) == limit and digits <= 15:
+    side = (number > limit) - (number < limit)
+    while (float(text) > limit) - (float(text) < limit) != side and digits <= 15:
         text = f"{number:.{digits}f}"
         digits += 1
     return text
