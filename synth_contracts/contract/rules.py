@@ -1,0 +1,130 @@
+"""The rules that exist, as data: ids, limits of the presets, what is judged, what they need.
+
+contract/ may import no registry of metrics, expectations or generators, so their names stand here
+and a test holds them equal. A preset never expands to a rule that is not in this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from synth_contracts.contract.model import Family, Judged
+
+#: Counts up whenever a limit or a preset changes, and is part of every contract's digest.
+PRESETS_VERSION = 1
+PRESETS = ("strict", "standard", "exploratory")
+DEFAULT_K = 10
+
+Need = Literal["entityKey", "quasiIdentifiers", "timeIndex", "hours", "numeric"]
+#: "k" stands for the contract's k; "report" is measured and printed, not judged.
+Limit = float | Literal["k", "report"]
+
+#: Why a rule is not asked, in the words of the report card.
+NEED_IN_WORDS: Mapping[Need, str] = {
+    "entityKey": "no entity key",
+    "quasiIdentifiers": "no quasi-identifiers",
+    "timeIndex": "no time index",
+    "hours": "the time index has no hours",
+    "numeric": "no numeric column",
+}
+
+
+@dataclass(frozen=True)
+class OptionSpec:
+    """A keyword argument of an expectation besides its limit.
+
+    ``default`` is what an absent option means; None for an option that may stay away.
+    """
+
+    kind: Literal["choice", "column", "lags"]
+    default: Any = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RuleSpec:
+    """One metric's rule. A limit lies in ``[lowest, below)``: from ``below`` on none can break it.
+
+    ``judged`` is the number that is judged, ``strict_judged`` under the preset ``strict``; a
+    contract cannot change either.
+    """
+
+    id: str
+    family: Family
+    operator: Literal["<=", ">="]
+    limits: Mapping[str, Limit]
+    judged: Judged = "value"
+    strict_judged: Judged | None = None
+    scope: Literal["table", "column"] = "table"
+    needs: tuple[Need, ...] = ()
+    options: Mapping[str, OptionSpec] = field(default_factory=dict)
+    lowest: float = 0.0
+    below: float = 1.0
+
+    @property
+    def expectation(self) -> str:
+        """The Great Expectations type, ``expect_table_<id>_to_be_at_most`` and its kin."""
+        end = "most" if self.operator == "<=" else "least"
+        return f"expect_{self.scope}_{self.id}_to_be_at_{end}"
+
+    @property
+    def limit_kwarg(self) -> str:
+        """``max_value`` or ``min_value``."""
+        return "max_value" if self.operator == "<=" else "min_value"
+
+    def judged_under(self, preset: str | None) -> Judged:
+        """The number that is judged under ``preset``."""
+        return self.strict_judged if preset == "strict" and self.strict_judged else self.judged
+
+    @property
+    def default_options(self) -> dict[str, Any]:
+        """The options that a rule has when the contract says nothing."""
+        return {k: spec.default for k, spec in self.options.items() if spec.default is not None}
+
+
+def _presets(strict: Limit, standard: Limit, exploratory: Limit | None) -> dict[str, Limit]:
+    found: dict[str, Limit] = {"strict": strict, "standard": standard}
+    return found if exploratory is None else {**found, "exploratory": exploratory}
+
+
+_SERIES_OPTIONS = {
+    "aggregate": OptionSpec("choice", "count", ("count", "sum")),
+    "column": OptionSpec("column"),
+    "frequency": OptionSpec("choice", "day", ("day", "hour")),
+    "lags": OptionSpec("lags", list(range(1, 29))),
+}
+
+RULES: Mapping[str, RuleSpec] = {
+    spec.id: spec
+    for spec in (
+        RuleSpec("membership_inference", "privacy", "<=", _presets(0.30, 0.25, 0.30),
+                 strict_judged="bound"),
+        RuleSpec("identical_match", "privacy", "<=", _presets(0.005, 0.005, 0.005),
+                 judged="lower"),
+        RuleSpec("nearest_neighbor_distance", "privacy", "<=", _presets(0.58, 0.60, 0.65)),
+        RuleSpec("k_anonymity", "privacy", ">=", _presets("k", "k", "k"),
+                 needs=("quasiIdentifiers",), lowest=2.0, below=1e9),
+        RuleSpec("ks_mean", "fidelity", "<=", _presets(0.05, 0.09, 0.30), needs=("numeric",)),
+        RuleSpec("ks_max", "fidelity", "<=", _presets(0.10, 0.15, None), needs=("numeric",)),
+        RuleSpec("ks", "fidelity", "<=", {}, scope="column"),
+        RuleSpec("autocorrelation", "fidelity", "<=", _presets(0.05, 0.10, None),
+                 judged="over_floor", needs=("timeIndex",), options=_SERIES_OPTIONS, below=2.0),
+        RuleSpec("hour_profile", "fidelity", "<=", _presets(0.08, 0.15, None),
+                 needs=("timeIndex", "hours")),
+        RuleSpec("weekday_profile", "fidelity", "<=", _presets(0.03, 0.04, None),
+                 needs=("timeIndex",)),
+        RuleSpec("constraint_violations", "validity", "<=", _presets(0.0, 0.0, 0.0), below=1e12),
+    )
+}  # fmt: skip
+
+#: expectation type -> its rule
+EXPECTATIONS: Mapping[str, RuleSpec] = {spec.expectation: spec for spec in RULES.values()}
+
+
+def preset_rules(preset: str | None) -> dict[str, Limit]:
+    """Rule id -> limit of a preset, in the table's order; empty without a preset."""
+    if preset is None:
+        return {}
+    return {spec.id: spec.limits[preset] for spec in RULES.values() if preset in spec.limits}

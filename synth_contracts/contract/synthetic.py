@@ -1,0 +1,295 @@
+"""The vendor section ``synthetic``: what a copy is made of, and by which preset it is judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from synth_contracts.contract.columns import near_miss, plain_name
+from synth_contracts.contract.document import Map, Place, Problems, locate, suggest
+from synth_contracts.contract.generators import GENERATORS, PLANNED
+from synth_contracts.contract.model import Calendar, Column, GeneratorSpec, Outliers, Roles
+from synth_contracts.contract.rules import DEFAULT_K, preset_rules
+
+_ROLES = {
+    "entityKey": "entity_key", "timeIndex": "time_index",
+    "quasiIdentifiers": "quasi_identifiers", "sensitive": "sensitive", "exclude": "exclude",
+}  # fmt: skip
+_TEMPORAL = {"date", "timestamp"}
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """The section, typed. ``disabled`` are ids of rules that the preset would ask."""
+
+    preset: str | None = None
+    k: int = DEFAULT_K
+    codes: tuple[str, ...] = ()
+    disabled: tuple[str, ...] = ()
+    roles: Roles = field(default_factory=Roles)
+    holdout: float = 0.3
+    generator: GeneratorSpec = field(default_factory=GeneratorSpec)
+
+
+def read_synthetic(section: Map, columns: tuple[Column, ...], problems: Problems) -> Synthetic:
+    """The section as it is meant; faults are recorded."""
+    for key in ("blindAbove", "relationships"):
+        if section.get(key) not in (None, []):
+            _not_yet(section, key, problems)
+    preset = section.get("preset")
+    roles = _roles(section, columns, problems)
+    codes = _codes(section, columns, roles, problems)
+    split = section.get("split") or {}
+    return Synthetic(
+        preset=preset,
+        k=section.get("k", DEFAULT_K),
+        codes=codes,
+        disabled=_disabled(section, preset, problems),
+        roles=roles,
+        holdout=float(split.get("holdout", 0.3)),
+        generator=_generator(section.get("generator") or Map(), codes, problems),
+    )
+
+
+def _not_yet(section: Map, key: str, problems: Problems, mend: str = "") -> None:
+    problems.add(
+        section.values_at[key],
+        f"`{key}` is not available yet",
+        mend or "take it out, or write null",
+    )
+
+
+def _disabled(section: Map, preset: str | None, problems: Problems) -> tuple[str, ...]:
+    known = list(preset_rules(preset))
+    found = []
+    for index, name in enumerate(section.get("disable") or ()):
+        if name in known:
+            found.append(name)
+            continue
+        at = locate(section, ["disable", index])
+        where = (
+            f"the preset {preset} has no rule" if preset else "without a preset there is no rule"
+        )
+        problems.add(at, f"{where} `{name[:80]}` to disable", suggest(name, known))
+    return tuple(found)
+
+
+def _roles(section: Map, columns: tuple[Column, ...], problems: Problems) -> Roles:
+    raw = section.get("roles")
+    if not isinstance(raw, Map):
+        return Roles()
+    single = {"entityKey", "timeIndex"}
+    named: dict[str, list[tuple[str, Place]]] = {}
+    for key in _ROLES:
+        value = raw.get(key)
+        if value is None:
+            named[key] = []
+        elif key in single:
+            named[key] = [(value, raw.values_at[key])]
+        else:
+            named[key] = [(v, value.items_at[i]) for i, v in enumerate(value)]
+        named[key] = _named(named[key], f"roles.{key}", columns, problems)
+    _conflicts(named, columns, problems)
+    zone = raw.get("timezone")
+    if zone is not None:
+        _zone(zone, raw.values_at["timezone"], problems)
+    values: dict[str, Any] = {
+        attribute: next((name for name, _ in named[key]), None)
+        if key in single
+        else tuple(name for name, _ in named[key])
+        for key, attribute in _ROLES.items()
+    }
+    return Roles(timezone=zone, **values)
+
+
+def _named(
+    names: list[tuple[str, Place]], role: str, columns: tuple[Column, ...], problems: Problems
+) -> list[tuple[str, Place]]:
+    """The names in the spelling of their columns; twice the same column is a fault."""
+    declared = {column.name.casefold(): column.name for column in columns}
+    found: list[tuple[str, Place]] = []
+    seen: set[str] = set()
+    for name, at in names:
+        if not plain_name(name):
+            problems.add(at, f"{role} names no column: empty or control characters")
+        elif name.casefold() in seen:
+            problems.add(at, f"{role} names `{name}` twice")
+        else:
+            mend = near_miss(name, columns)
+            if mend:
+                problems.warn(at, f"{role} names `{name}`, which the schema does not declare", mend)
+            seen.add(name.casefold())
+            found.append((declared.get(name.casefold(), name), at))
+    return found
+
+
+def _conflicts(
+    named: dict[str, list[tuple[str, Place]]], columns: tuple[Column, ...], problems: Problems
+) -> None:
+    by_name = {column.name.casefold(): column for column in columns}
+    excluded = {name.casefold() for name, _ in named["exclude"]}
+    entity = {name.casefold() for name, _ in named["entityKey"]}
+    for key, names in named.items():
+        if key == "exclude":
+            continue
+        for name, at in names:
+            column = by_name.get(name.casefold())
+            if name.casefold() in excluded:
+                problems.add(at, f"roles.{key} names `{name}`, which roles.exclude takes out")
+            if key != "entityKey" and name.casefold() in entity:
+                problems.add(at, f"roles.{key} names the entity key `{name}`, which is made afresh")
+            elif key != "entityKey" and column and column.primary_key:
+                problems.add(
+                    at, f"roles.{key} names the primary key `{name}`, which is made afresh"
+                )
+            if key == "timeIndex" and column and column.logical_type not in {None, *_TEMPORAL}:
+                problems.add(
+                    at,
+                    f"roles.timeIndex names `{name}`, a {column.logical_type}",
+                    "name a date or timestamp column",
+                )
+
+
+def _zone(name: str, at: Place, problems: Problems) -> None:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        from zoneinfo import available_timezones
+
+        mend = suggest(name, sorted(available_timezones()))
+        mend = mend if mend.startswith("did you mean") else "for example America/New_York"
+        problems.add(at, f"`{name[:80]}` is no time zone", mend)
+
+
+def _codes(
+    section: Map, columns: tuple[Column, ...], roles: Roles, problems: Problems
+) -> tuple[str, ...]:
+    raw = section.get("codes")
+    if not raw:
+        return ()
+    names = _named([(v, raw.items_at[i]) for i, v in enumerate(raw)], "codes", columns, problems)
+    by_name = {column.name.casefold(): column for column in columns}
+    for name, at in names:
+        column = by_name.get(name.casefold())
+        if column and column.logical_type not in {None, "integer"}:
+            problems.add(
+                at,
+                f"`codes` names `{name}`, a {column.logical_type}, and codes are integers",
+                "text columns are categories already",
+            )
+        if roles.time_index and name.casefold() == roles.time_index.casefold():
+            problems.add(at, f"`codes` names the time index `{name}`")
+    return tuple(name for name, _ in names)
+
+
+def _generator(raw: Map, codes: tuple[str, ...], problems: Problems) -> GeneratorSpec:
+    kind = raw.get("type", "calendar_cart")
+    spec = GENERATORS.get(kind)
+    if spec is None:
+        what = "is not available yet" if kind in PLANNED else "does not exist"
+        mend = f"available: {', '.join(GENERATORS)}" if kind in PLANNED else ""
+        problems.add(
+            raw.values_at["type"],
+            f"generator.type `{kind[:80]}` {what}",
+            mend or suggest(kind, GENERATORS, "available"),
+        )
+    for key in ("epsilon", "delta"):
+        if raw.get(key) is not None:
+            _not_yet(raw, key, problems)
+    if raw.get("entity") is False:
+        _not_yet(raw, "entity", problems, "take it out: the model of entities follows entityKey")
+    rows = raw.get("rows", "source")
+    calendar = _calendar(raw, problems)
+    outliers = _outliers(raw, codes, problems)
+    if spec is not None and spec.bare:
+        _bare(raw, kind, calendar, outliers, problems)
+    return GeneratorSpec(
+        type=kind,
+        rows=None if rows == "source" else rows,
+        fit_rows=raw.get("fitRows"),
+        seed=raw.get("seed", 0),
+        calendar=calendar,
+        outliers=outliers,
+        parameters=_parameters(raw, kind, problems),
+    )
+
+
+def _bare(raw: Map, kind: str, calendar: Calendar, outliers: Outliers, problems: Problems) -> None:
+    """A bare generator does nothing around its rows, so a contract must not believe it does."""
+    at = raw.values_at.get("type", raw.at)
+    if calendar.enabled:
+        problems.add(
+            raw.values_at.get("calendar", at),
+            f"the calendar model around {kind} is not available yet",
+            "write `calendar: false`",
+        )
+    if outliers.rare_category or outliers.top_code or outliers.reject:
+        problems.add(
+            raw.values_at.get("outliers", at),
+            f"the protections around {kind} are not available yet",
+            "write `outliers: false`",
+        )
+
+
+def _calendar(raw: Map, problems: Problems) -> Calendar:
+    value = raw.get("calendar", True)
+    if not isinstance(value, Map):
+        return Calendar(enabled=bool(value))
+    if value.get("volume") == "replay":
+        _not_yet(value, "volume", problems, "write `volume: model`")
+    return Calendar(holidays=value.get("holidays"))
+
+
+def _outliers(raw: Map, codes: tuple[str, ...], problems: Problems) -> Outliers:
+    value = raw.get("outliers", True)
+    if not isinstance(value, Map):
+        return Outliers() if value else Outliers(False, False, False)
+    others = value.get("otherValue") or Map()
+    spelled = {name.casefold(): name for name in codes}
+    found = {}
+    for name, other in others.items():
+        if name.casefold() not in spelled:
+            problems.add(
+                others.keys_at[name],
+                f"otherValue names `{name[:80]}`, which is not in `codes`",
+                suggest(name, codes) or "list it in `codes`",
+            )
+        else:
+            found[spelled[name.casefold()]] = other
+    return Outliers(
+        rare_category=value.get("rareCategory", True),
+        top_code=value.get("topCode", True),
+        reject=value.get("reject", True),
+        other_value=found,
+    )
+
+
+def _parameters(raw: Map, kind: str, problems: Problems) -> dict[str, int]:
+    spec = GENERATORS.get(kind)
+    given: Map = raw.get("parameters") or Map()
+    if spec is None:
+        return {}
+    found = {name: parameter.default for name, parameter in spec.parameters.items()}
+    for name, value in given.items():
+        at = given.keys_at[name]
+        parameter = spec.parameters.get(name)
+        if parameter is None:
+            problems.add(
+                at, f"{kind} has no parameter `{name[:80]}`", suggest(name, spec.parameters)
+            )
+        elif not isinstance(value, int) or isinstance(value, bool):
+            problems.add(given.values_at[name], f"parameter `{name}` must be a whole number")
+        elif not parameter.minimum <= value <= parameter.maximum:
+            problems.add(
+                given.values_at[name],
+                f"parameter `{name}` must lie from {parameter.minimum:,} to {parameter.maximum:,}",
+            )
+        elif value % parameter.multiple_of:
+            problems.add(
+                given.values_at[name],
+                f"parameter `{name}` must be a multiple of {parameter.multiple_of}",
+            )
+        else:
+            found[name] = value
+    return found
