@@ -1,0 +1,77 @@
+"""Privacy attacks one by one, read from the details of the measurements that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from synth_contracts.metrics.measurement import Evaluation, Measurement
+from synth_contracts.report.meanings import meaning_of
+from synth_contracts.report.numbers import finite, rounded
+
+ATTACK_WORDS: dict[str, str] = {
+    "distance": "Distance: how near the nearest synthetic row is",
+    "calibrated": "Calibrated: nearer to synthetic rows than to other real rows",
+    "link": "Link: rows of one unit near rows of one synthetic unit",
+    "aggregate": "Tracing: days of one unit against published totals",
+}
+_VALUE_KEYS = ("value", "advantage", "score", "tail")
+
+
+def attack_rows(
+    evaluation: Evaluation | None, audience: Literal["owner", "analyst"]
+) -> list[dict[str, Any]]:
+    """One JSON object per attack: metric, name, value, interval, chance (what guessing reads)."""
+    if evaluation is None:
+        return []
+    rows = []
+    for result in evaluation.measurements:
+        if isinstance(result, Measurement):
+            rows += _of(result, audience)
+    return rows
+
+
+def _of(result: Measurement, audience: str) -> list[dict[str, Any]]:
+    rows = []
+    for name, found in _named(result.details.get("attacks")):
+        value = finite(found if not isinstance(found, Mapping) else _first(found))
+        if value is None:
+            continue
+        lower, upper = _interval(found)
+        if audience == "analyst":
+            value, lower, upper = rounded(value), rounded(lower), rounded(upper)
+        rows.append(
+            {
+                "metric": result.metric,
+                "title": meaning_of(result.metric).title,
+                "attack": name,
+                "words": ATTACK_WORDS.get(name, name.replace("_", " ").capitalize()),
+                "value": value,
+                "interval": None if lower is None or upper is None else [lower, upper],
+                "chance": 0.0,
+            }
+        )
+    return rows
+
+
+def _named(attacks: Any) -> list[tuple[str, Any]]:
+    """``{name: number or record}`` or a list of records with a name."""
+    if isinstance(attacks, Mapping):
+        return [(str(name), found) for name, found in attacks.items()]
+    if isinstance(attacks, Sequence) and not isinstance(attacks, str):
+        records = [item for item in attacks if isinstance(item, Mapping)]
+        return [(str(r.get("name") or r.get("attack") or "attack"), r) for r in records]
+    return []
+
+
+def _first(record: Mapping[str, Any]) -> Any:
+    return next((record[key] for key in _VALUE_KEYS if key in record), None)
+
+
+def _interval(found: Any) -> tuple[float | None, float | None]:
+    if not isinstance(found, Mapping):
+        return None, None
+    pair = found.get("interval")
+    if isinstance(pair, Sequence) and not isinstance(pair, str) and len(pair) == 2:
+        return finite(pair[0]), finite(pair[1])
+    return finite(found.get("lower")), finite(found.get("upper"))

@@ -1,0 +1,83 @@
+"""What this run did not measure, in words a reader can weigh."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from synth_contracts.contract.model import Contract
+from synth_contracts.metrics.measurement import Evaluation, NotMeasured
+from synth_contracts.report.meanings import meaning_of
+from synth_contracts.report.rules import safe_reason
+
+#: True of every run of this version, whatever the contract.
+STANDING = (
+    "The attacks know the synthetic rows and other real records, not the generator itself. "
+    "Shadow-model attacks were not run: a stronger attacker may reach more than is shown here.",
+    "Records moved far enough from the real one, in tables of few columns above all, look like "
+    "fresh records to these attacks. No leak was planted to find out how small a leak this run "
+    "would have seen.",
+    "Linking this table with other releases of the same source, or with other data, "
+    "was not tested.",
+    "Fairness between groups, and structure across more columns than the rules name, "
+    "were not tested.",
+    "Whether this table may be used for a purpose, and what it is in law, is the decision of the "
+    "person who signs below. This card is evidence for it, not the decision.",
+)
+
+#: Said unless the metric was measured.
+_UNLESS_MEASURED = {
+    "entity_membership_inference": (
+        "Membership was attacked record by record. An attack that takes all records of one {unit} "
+        "together was not run."
+    ),
+    "outlier_membership_inference": (
+        "The most unusual records were not attacked separately; they stand among all others."
+    ),
+    "attribute_disclosure": (
+        "Whether a sensitive value can be inferred from the other columns was not tested."
+    ),
+    "singling_out": "Singling out and linkability attacks were not run.",
+    "detection": "No classifier was trained to tell real from synthetic rows.",
+    "pair_association": "How columns go together was not measured.",
+    "entity_profile": "How many rows one {unit} has, and when it comes back, was not measured.",
+    "forecast_utility": "No forecast was trained and compared.",
+    "missingness": "How often columns are empty was not compared.",
+    "total_variation": "The mix of categories was not compared column by column.",
+}
+_NEEDS_UNIT = {"entity_membership_inference", "entity_profile"}
+_NEEDS_TIME = {"forecast_utility"}
+
+
+def limits(contract: Contract, evaluation: Evaluation | None) -> list[str]:
+    """Sentences about what was not measured: standing ones, and those that follow from the run."""
+    measured = {result.metric for result in evaluation.measurements} if evaluation else set()
+    unit = contract.roles.entity_key or "row"
+    said = list(STANDING[:2])
+    for metric, words in _UNLESS_MEASURED.items():
+        asked_of_nothing = (metric in _NEEDS_UNIT and contract.roles.entity_key is None) or (
+            metric in _NEEDS_TIME and contract.roles.time_index is None
+        )
+        if metric not in measured and not asked_of_nothing:
+            said.append(words.format(unit=unit))
+    if contract.roles.entity_key is None:
+        said.append(
+            "The contract names no entity key: every row counts as a person of its own. Where one "
+            "person has several rows, the privacy figures are too good."
+        )
+    return [*said, *STANDING[2:]]
+
+
+def not_measured(evaluation: Evaluation | None) -> list[dict[str, Any]]:
+    """Metrics that were tried and gave no number, with the reason."""
+    if evaluation is None:
+        return []
+    return [
+        {
+            "metric": result.metric,
+            "column": result.column,
+            "title": meaning_of(result.metric).title,
+            "reason": safe_reason(result),
+        }
+        for result in evaluation.measurements
+        if isinstance(result, NotMeasured)
+    ]
