@@ -1,1 +1,18 @@
-"""."""
+"""Delivery: ticket, token, policy, bundle, export, verification and trace."""
+
+from synth_contracts.delivery.bundle import Bundle
+from synth_contracts.delivery.exporting import export
+from synth_contracts.delivery.journal import ExportRecord
+from synth_contracts.delivery.recovery import recover
+from synth_contracts.delivery.tracing import trace
+from synth_contracts.delivery.verify import VerifiedBundle, verify_bundle
+
+__all__ = [
+    "Bundle",
+    "ExportRecord",
+    "VerifiedBundle",
+    "export",
+    "recover",
+    "trace",
+    "verify_bundle",
+]

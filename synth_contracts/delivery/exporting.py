@@ -1,0 +1,324 @@
+"""`export()`: policy, token, then the bundle, each step in the ledger before the next.
+
+policy -> ``issued`` -> ``started`` -> write the partial folder, fsync -> ``sealed`` with digests ->
+rename, fsync -> ``delivered``. On any failure the partial folder is removed and ``aborted`` is
+recorded; what a crash leaves is settled by the next export. If the ledger cannot be written,
+nothing is exported.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from synth_contracts.contract.expand import canonical_json
+from synth_contracts.delivery import token as tokens
+from synth_contracts.delivery.bundle import (
+    BAGIT,
+    EXPANDED,
+    STATEMENT,
+    TAG_MANIFEST,
+    TOKEN,
+    Bundle,
+    bag_info,
+    data_package,
+    finish,
+    fsync_folder,
+    sha256_file,
+    write_file,
+    write_rows,
+)
+from synth_contracts.delivery.journal import ABORTED, DELIVERED, ISSUED, SEALED, STARTED
+from synth_contracts.delivery.journal import exports as journal
+from synth_contracts.delivery.policy import (
+    check_bytes,
+    check_policy,
+    check_subject,
+    choose_format,
+    export_policy,
+)
+from synth_contracts.delivery.readme import readme
+from synth_contracts.delivery.recovery import partial_path, recover, working_in
+from synth_contracts.errors import Refused, SynthContractsError, UsageError
+from synth_contracts.signing import dump_canonical
+
+if TYPE_CHECKING:
+    from synth_contracts.contract.model import ExportPolicy
+    from synth_contracts.delivery.token import Token
+    from synth_contracts.release import Registry, Release
+    from synth_contracts.signing import KeyFolder, SigningKey
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class _Order:
+    """Everything decided before the first byte is written."""
+
+    release: Release
+    rows: pa.Table
+    policy: ExportPolicy
+    token: Token
+    key: SigningKey
+    format: str
+    issued: datetime
+    target: Path
+    statement: bytes
+
+    @property
+    def partial(self) -> Path:
+        return partial_path(self.target, self.token.jti)
+
+    @property
+    def data_file(self) -> str:
+        return f"{self.release.table}.{self.format}"
+
+
+def export(
+    registry: Registry,
+    table: str,
+    ticket: str,
+    *,
+    keys: KeyFolder,
+    exports: Path,
+    output: Path | None = None,
+    format: str | None = None,  # noqa: A002 - the word that users of pandas and DuckDB expect
+    subject: str | None = None,
+    now: Callable[[], datetime] = _utc_now,
+) -> Bundle:
+    """Write the released ``table`` as a bundle for ``ticket``, in local mode.
+
+    Args:
+        registry: the open registry; its ledger records every step.
+        table: the released table.
+        ticket: what the export is for.
+        keys: signs the token and the bundle.
+        exports: folder of default outputs, ``<table>-<ticket>-<first 8 of jti>``.
+        output: the folder to make instead; it must not exist.
+        format: ``parquet`` or ``csv``; the contract's first when None.
+        subject: who asks; the operating-system user when None. Never authenticated here.
+        now: the clock of token and quota.
+
+    Raises:
+        UsageError: unknown table or format, or the output exists (exit code 2).
+        Refused: ticket, quota, size, not released, flagged, revoked, tampered with (exit code 5).
+        WarehouseError: the ledger cannot be written; nothing was exported.
+    """
+    if output is not None:
+        _refuse_existing(output)
+    recover(registry)
+    release, rows = registry.verified_rows(table)
+    with ExitStack() as held:
+        with registry.exclusive():  # nobody uses up the quota between its check and the issue
+            order = _order(
+                registry, release, rows, ticket, keys, exports, output, format, subject, now()
+            )
+            _make_partial(order)
+            held.enter_context(working_in(order.partial))
+            with _taken_back(registry, order):
+                registry.append(ISSUED, _issued(order))
+        with _taken_back(registry, order):
+            return _deliver(registry, order)
+
+
+def _order(
+    registry: Registry,
+    release: Release,
+    rows: pa.Table,
+    ticket: str,
+    keys: KeyFolder,
+    folder: Path,
+    output: Path | None,
+    asked: str | None,
+    subject: str | None,
+    now: datetime,
+) -> _Order:
+    policy = export_policy(release.contract_expanded)
+    check_policy(release, policy, ticket, journal(registry), now)
+    form = choose_format(asked, policy)
+    key = keys.signing_key()
+    statement = dump_canonical(dict(release.statement))
+    token = tokens.issue(
+        key,
+        subject=check_subject(subject),
+        ticket=ticket,
+        release=release.id,
+        table=release.table,
+        digests={
+            "rows": release.rows_digest,
+            "contract": release.contract_digest,
+            "statement": sha256(statement).hexdigest(),
+        },
+        ledger_head=registry.head(),
+        ttl=policy.token_ttl,
+        now=now,
+    )
+    name = f"{release.table}-{ticket}-{token.jti[:8]}"
+    target = (output if output is not None else folder / name).absolute()
+    _refuse_existing(target)
+    return _Order(release, rows, policy, token, key, form, now, target, statement)
+
+
+def _make_partial(order: _Order) -> None:
+    try:
+        order.partial.parent.mkdir(parents=True, exist_ok=True)
+        order.partial.mkdir(mode=0o700)
+    except OSError as error:
+        raise _cannot_write(order, error) from error
+
+
+@contextmanager
+def _taken_back(registry: Registry, order: _Order) -> Iterator[None]:
+    """On any failure leave no folder behind, and say so in the ledger."""
+    try:
+        yield
+    except BaseException as error:
+        shutil.rmtree(order.partial, ignore_errors=True)
+        reason = error.message if isinstance(error, Refused) else type(error).__name__
+        # when even this entry cannot be written, the next export settles what is left
+        with suppress(SynthContractsError):
+            if order.token.jti in journal(registry):
+                registry.append(ABORTED, {"jti": order.token.jti, "reason": reason})
+        if isinstance(error, OSError):
+            raise _cannot_write(order, error) from error
+        raise
+
+
+def _issued(order: _Order) -> dict[str, Any]:
+    claims = order.token.claims
+    return {
+        "jti": order.token.jti,
+        "at": tokens.iso(claims["iat"]),
+        "subject": claims["sub"],
+        "ticket": claims["ticket"],
+        "table": order.release.table,
+        "release": order.release.id,
+        "rows": order.release.rows,
+        "rows_digest": order.release.rows_digest,
+        "format": order.format,
+        "mode": claims["mode"],
+        "expires_at": order.token.expires_at,
+        "token_sha256": sha256(order.token.text.encode()).hexdigest(),
+        "path": str(order.target),
+    }
+
+
+def _deliver(registry: Registry, order: _Order) -> Bundle:
+    """The protocol after ``issued``, under the lock of the partial folder.
+
+    Each entry is a redemption: it commits only while the release is live, and conflicts with a
+    revoke at the same moment.
+    """
+    release, jti = order.release, order.token.jti
+    registry.redeem(release.id, STARTED, {"jti": jti, "use_no": 1})
+    data = _write(order)
+    bundle = _bundle(order, data)
+    sealed = {
+        "jti": jti,
+        "data_sha256": bundle.data_sha256,
+        "data_bytes": bundle.data_bytes,
+        "tagmanifest_sha256": sha256_file(order.partial / TAG_MANIFEST),
+    }
+    registry.redeem(release.id, SEALED, sealed)
+    _refuse_existing(order.target)
+    order.partial.rename(order.target)
+    try:
+        fsync_folder(order.target.parent)
+        registry.redeem(release.id, DELIVERED, {"jti": jti})
+    except BaseException:
+        order.target.rename(order.partial)  # without its last entry there was no export
+        raise
+    return bundle
+
+
+def _bundle(order: _Order, data: Path) -> Bundle:
+    release, claims = order.release, order.token.claims
+    return Bundle(
+        path=order.target,
+        table=release.table,
+        release=release.id,
+        ticket=claims["ticket"],
+        subject=claims["sub"],
+        jti=order.token.jti,
+        format=order.format,
+        rows=release.rows,
+        rows_digest=release.rows_digest,
+        data_file=f"data/{data.name}",
+        data_sha256=sha256_file(data),
+        data_bytes=data.stat().st_size,
+        issued_at=tokens.iso(claims["iat"]),
+        expires_at=order.token.expires_at,
+    )
+
+
+def _write(order: _Order) -> Path:
+    """Write every file of the bundle into the partial folder; returns the data file."""
+    release, token, folder = order.release, order.token, order.partial
+    payload = folder / "data"
+    payload.mkdir()
+    data = payload / order.data_file
+    write_rows(data, order.rows, release.rows_digest)
+    check_bytes(data.stat().st_size, order.policy, release.table)
+    package = data_package(
+        release.table, data, order.rows, sha256=sha256_file(data), version=release.version
+    )
+    write_file(payload / "datapackage.json", package)
+    write_file(payload / "report-card.html", release.analyst_card_html)
+    write_file(payload / "report-card.json", release.analyst_card_json)
+    write_file(payload / "contract.odcs.yaml", release.contract_text)
+    write_file(payload / EXPANDED, canonical_json(release.contract_expanded))
+    write_file(payload / STATEMENT, order.statement)
+    write_file(payload / TOKEN, token.text)
+    write_file(folder / "bagit.txt", BAGIT)
+    write_file(folder / "bag-info.txt", bag_info(_labels(order), folder))
+    write_file(folder / "README.txt", readme(release, token, order.data_file, order.key.kid))
+    finish(folder, order.key)
+    return data
+
+
+def _labels(order: _Order) -> dict[str, str]:
+    """Fields of bag-info.txt."""
+    release, token = order.release, order.token
+    roles = ", ".join(order.policy.roles)
+    return {
+        "Bagging-Date": order.issued.astimezone(UTC).date().isoformat(),
+        "Bag-Software-Agent": f"synth-contracts {version('synth-contracts')}",
+        "External-Identifier": release.id,
+        "External-Description": f"Synthetic rows of {release.table}",
+        "Mode": "local",
+        "Table": release.table,
+        "Ticket": token.claims["ticket"],
+        "Subject": f"{token.claims['sub']} (operating-system user, not authenticated)",
+        "Roles": f"{roles} (not checked in local mode)" if roles else "none asked",
+        "Token-Id": token.jti,
+        "Key-Id": order.key.kid,
+        "Ledger-Head": token.claims["ledger_head"],
+    }
+
+
+def _refuse_existing(path: Path) -> None:
+    if path.exists() or path.is_symlink():
+        raise UsageError(
+            "the output folder exists already",
+            where=str(path),
+            mend="name one that does not exist, or remove it",
+        )
+
+
+def _cannot_write(order: _Order, error: OSError) -> SynthContractsError:
+    return SynthContractsError(
+        f"the bundle cannot be written: {error.strerror or error}",
+        where=str(order.target),
+        mend="make room or name another --output; nothing was exported",
+    )

@@ -1,0 +1,77 @@
+"""Settling exports that a crash left between ``issued`` and ``delivered``.
+
+The exporter holds a lock on its partial folder while it works, so that an export under way in
+another thread or process is told from one that died.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from synth_contracts.delivery.bundle import TOKEN, sha256_file
+from synth_contracts.delivery.journal import ABORTED, DELIVERED, ExportRecord, exports
+
+if TYPE_CHECKING:
+    from synth_contracts.release import Registry
+
+
+@contextmanager
+def working_in(folder: Path) -> Iterator[bool]:
+    """Hold the lock of a partial folder; yields False when somebody else holds it."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)
+
+
+def partial_path(target: Path, jti: str) -> Path:
+    """Where the bundle of token ``jti`` is written before it is renamed to ``target``."""
+    return target.with_name(f"{target.name}.{jti[:8]}.partial")
+
+
+def recover(registry: Registry) -> list[ExportRecord]:
+    """Settle every export that has no end yet; returns those settled now.
+
+    A sealed export whose folder was renamed into place is ``delivered``. Everything else is
+    ``aborted``, and its partial folder is removed. Exports under way are left alone.
+    """
+    with registry.exclusive():
+        left = [record for record in exports(registry).values() if not record.settled]
+        return [record for record in left if _settle(registry, record)]
+
+
+def _settle(registry: Registry, record: ExportRecord) -> bool:
+    partial, target = partial_path(Path(record.path), record.jti), Path(record.path)
+    if partial.is_dir() and not partial.is_symlink():
+        with working_in(partial) as alone:
+            if not alone:
+                return False
+            shutil.rmtree(partial)
+    elif record.status == "sealed" and _holds(target, record.token_sha256):
+        with working_in(target) as alone:
+            if not alone:
+                return False
+            registry.append(DELIVERED, {"jti": record.jti, "reason": "recovered"})
+        return True
+    registry.append(ABORTED, {"jti": record.jti, "reason": f"interrupted while {record.status}"})
+    return True
+
+
+def _holds(folder: Path, token_sha256: str) -> bool:
+    """Whether the bundle of just this token stands in ``folder``."""
+    try:
+        return sha256_file(folder / "data" / TOKEN) == token_sha256
+    except OSError:
+        return False

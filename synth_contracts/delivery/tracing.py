@@ -1,0 +1,92 @@
+"""`trace()`: from a ticket, a token, a bundle or an exported file to who got what, and when."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from synth_contracts.delivery.bundle import TOKEN, sha256_file
+from synth_contracts.delivery.journal import ExportRecord, exports
+from synth_contracts.errors import Refused, UsageError
+from synth_contracts.signing.jsontext import load_strict, unb64url
+
+if TYPE_CHECKING:
+    from synth_contracts.release import Registry
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]+\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+")
+_LONGEST_TOKEN = 16_384
+
+
+def trace(registry: Registry, what: str | Path) -> list[ExportRecord]:
+    """The exports that ``what`` names, in order of issue; empty when the ledger knows none.
+
+    Args:
+        registry: the open registry (read-only will do); its ledger is what counts.
+        what: a ticket; a token's text, its jti, or a file that holds it; a bundle folder; an
+            exported data file (an exact copy: without fingerprints no other can be traced); a
+            release id or a table.
+
+    Raises:
+        Refused: a token that names an export of this ledger but is not the one issued for it.
+        UsageError: a file that is neither a token nor an exact copy of an exported file.
+    """
+    known = exports(registry)
+    text = str(what).strip()
+    path = Path(what)
+    if _TOKEN.fullmatch(text):
+        return _by_token(known, text)
+    if path.is_dir():
+        token = path / "data" / TOKEN
+        if not token.is_file():
+            raise UsageError(
+                "this folder is not a bundle",
+                where=str(path),
+                mend="name a folder that holds data/token.jwt",
+            )
+        return _by_token(known, _token_text(token))
+    if path.is_file():
+        return _by_file(known, path)
+    return [
+        record
+        for record in known.values()
+        if text in (record.ticket, record.jti, record.release, record.table)
+    ]
+
+
+def _token_text(path: Path) -> str:
+    with path.open("rb") as stream:
+        return stream.read(_LONGEST_TOKEN).decode("ascii", "replace").strip()
+
+
+def _by_token(known: dict[str, ExportRecord], text: str) -> list[ExportRecord]:
+    match = _TOKEN.fullmatch(text)
+    if match is None:
+        raise Refused("this is not a token", mend="name the export by its ticket")
+    claims = load_strict(unb64url(match[1], "the token"), "the token")
+    jti = claims.get("jti") if isinstance(claims, dict) else None
+    record = known.get(jti) if isinstance(jti, str) else None
+    if record is None:
+        return []
+    if sha256(text.encode()).hexdigest() != record.token_sha256:
+        raise Refused(
+            f"the token names the export {jti} but is not the one that was issued for it",
+            mend=f"`synth-contracts trace {jti}` lists that export",
+        )
+    return [record]
+
+
+def _by_file(known: dict[str, ExportRecord], path: Path) -> list[ExportRecord]:
+    text = _token_text(path)
+    if _TOKEN.fullmatch(text):
+        return _by_token(known, text)
+    digest = sha256_file(path)
+    found = [record for record in known.values() if record.data_sha256 == digest]
+    if not found:
+        raise UsageError(
+            "this file is no exact copy of an exported file, and an edited copy cannot be traced",
+            where=str(path),
+            mend="trace by ticket, token or bundle",
+        )
+    return found
