@@ -1,1 +1,40 @@
-"""."""
+"""Release: promotion, registry and ledger, attempts, flag and revoke."""
+
+from typing import TYPE_CHECKING, Any
+
+from synth_contracts.release.attempts import (
+    approve,
+    check_attempts,
+    record_attempt,
+    source_key,
+)
+from synth_contracts.release.ledger import LedgerEntry
+from synth_contracts.release.records import Release, RunRecord
+from synth_contracts.release.registry import Registry
+from synth_contracts.release.standing import flag, revoke
+
+if TYPE_CHECKING:
+    from synth_contracts.release.promoting import promote
+
+__all__ = [
+    "LedgerEntry",
+    "Registry",
+    "Release",
+    "RunRecord",
+    "approve",
+    "check_attempts",
+    "flag",
+    "promote",
+    "record_attempt",
+    "revoke",
+    "source_key",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # promotion needs the gate, the seal and the card; flag, verify and export need none of them
+    if name == "promote":
+        from importlib import import_module
+
+        return import_module("synth_contracts.release.promoting").promote
+    raise AttributeError(name)

@@ -30,6 +30,7 @@ from synth_contracts.contract.model import Contract
 from synth_contracts.errors import NotEvaluatedError, Refused
 from synth_contracts.signing.secrets import derive
 from synth_contracts.source.snapshot import SourceTable
+from synth_contracts.tables import rows_digest
 
 #: Below this many entities on either side the attacks have no verdict (METRICS).
 MINIMUM_ENTITIES = 200
@@ -44,12 +45,17 @@ _Texts = npt.NDArray[np.object_]
 
 @dataclass(frozen=True)
 class Split:
-    """Both sides with all columns of the source, rows in canonical order (sorted by value)."""
+    """Both sides with all columns of the source, rows in canonical order (sorted by value).
+
+    The digests are SHA-256 of the rows of each side (tables.rows_digest).
+    """
 
     train: pa.Table
     holdout: pa.Table
     entities_train: int
     entities_holdout: int
+    train_digest: str
+    holdout_digest: str
 
 
 def split(source: SourceTable, contract: Contract, secret: bytes) -> Split:
@@ -69,11 +75,15 @@ def split(source: SourceTable, contract: Contract, secret: bytes) -> Split:
     if min(counts) < MINIMUM_ENTITIES:
         raise _too_few(source, contract.holdout, *counts)
     rows = held[np.asarray(encoded.indices)]
+    train = table.filter(pa.array(~rows)).combine_chunks()
+    holdout = table.filter(pa.array(rows)).combine_chunks()
     return Split(
-        train=table.filter(pa.array(~rows)).combine_chunks(),
-        holdout=table.filter(pa.array(rows)).combine_chunks(),
+        train=train,
+        holdout=holdout,
         entities_train=counts[0],
         entities_holdout=counts[1],
+        train_digest=rows_digest(train),
+        holdout_digest=rows_digest(holdout),
     )
 
 

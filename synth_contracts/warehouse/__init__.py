@@ -1,6 +1,7 @@
 """All the SQL: connections, identifier quoting, source snapshots, staging, the published file."""
 
+from synth_contracts.warehouse.candidates import stage, staged
 from synth_contracts.warehouse.connection import Database, separate_files
 from synth_contracts.warehouse.identifiers import literal, qualified, quote
 
-__all__ = ["Database", "literal", "qualified", "quote", "separate_files"]
+__all__ = ["Database", "literal", "qualified", "quote", "separate_files", "stage", "staged"]

@@ -1,0 +1,64 @@
+"""Flag and revoke: taking a release out of analysts' reach, for a while or for good."""
+
+from __future__ import annotations
+
+from synth_contracts.errors import Refused, UsageError
+from synth_contracts.release.records import Release
+from synth_contracts.release.registry import Registry
+from synth_contracts.warehouse import published as sql
+from synth_contracts.warehouse.connection import Database
+
+
+def flag(registry: Registry, table: str, reason: str, by: str, *, clear: bool = False) -> Release:
+    """Put the newest release of a table under review, or end the review. Idempotent.
+
+    A flagged release cannot be exported.
+
+    Raises:
+        UsageError: (exit 2) no such table, or no reason.
+        Refused: (exit 5) nothing of it is released, or it was revoked.
+    """
+    release = _newest(registry, table, reason)
+    if release.status == "revoked":
+        raise Refused(f"release {release.id} was revoked", where=table, mend="build a new one")
+    wanted = "live" if clear else "flagged"
+    if release.status == wanted:
+        return release
+
+    def change(database: Database) -> None:
+        sql.set_status(database, release.id, wanted)
+
+    registry.write("flag_cleared" if clear else "flagged", _body(release, reason, by), change)
+    return registry.released(table)
+
+
+def revoke(registry: Registry, table: str, reason: str, by: str) -> Release:
+    """Withdraw the newest release of a table for good. Idempotent.
+
+    Once this returns no export of it starts. Its view leaves schema ``release``; what was
+    delivered before cannot be recalled.
+
+    Raises:
+        UsageError: (exit 2) no such table, or no reason.
+        Refused: (exit 5) nothing of it is released.
+    """
+    release = _newest(registry, table, reason)
+    if release.status == "revoked":
+        return release
+
+    def change(database: Database) -> None:
+        sql.set_status(database, release.id, "revoked")
+        sql.drop_view(database, table)
+
+    registry.write("revoked", _body(release, reason, by), change)
+    return registry.released(table)
+
+
+def _newest(registry: Registry, table: str, reason: str) -> Release:
+    if not reason.strip():
+        raise UsageError("a reason is needed", mend="--reason ...")
+    return registry.released(table)
+
+
+def _body(release: Release, reason: str, by: str) -> dict[str, str]:
+    return {"release_id": release.id, "table": release.table, "reason": reason, "by": by}
