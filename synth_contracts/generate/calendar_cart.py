@@ -13,47 +13,16 @@ from synth_contracts.errors import GenerationError
 from synth_contracts.generate.base import Progress
 from synth_contracts.generate.clock import Clock
 from synth_contracts.generate.encode import Codec, codec
-from synth_contracts.generate.entities import ROWS, EntityModel, Habits, Values
+from synth_contracts.generate.entities import ROWS, EntityModel, Habits
+from synth_contracts.generate.parameters import read_parameters
 from synth_contracts.generate.recode import recode_table
 from synth_contracts.generate.reject import Outliers
 from synth_contracts.generate.rows import RowModel
-from synth_contracts.generate.trees import LeafModel, Variable
+from synth_contracts.generate.trees import LeafModel, Values, Variable
 from synth_contracts.generate.volume import VolumeModel, holiday_names
 from synth_contracts.tables.schema import TableSchema
 
-#: name -> (default, smallest value); smaller leaves memorise (measured: CALIBRATION).
-PARAMETERS: Mapping[str, tuple[int, int]] = {
-    "leaf_rows": (100, 100),
-    "leaf_entities": (10, 10),
-    "entity_leaf": (20, 20),
-}
 _REJECT_ROUNDS = 4
-_HABITS = ("#mean", "#share", "#main")
-
-
-def parameters(given: Mapping[str, Any], known: Mapping[str, tuple[int, int]]) -> dict[str, int]:
-    """Checked whole-number parameters with their defaults.
-
-    Raises:
-        GenerationError: an unknown name, or a value that is no whole number or too small.
-    """
-    unknown = sorted(set(given) - set(known))
-    if unknown:
-        raise GenerationError(
-            f"unknown generator parameter: {', '.join(unknown)}",
-            where="generator.parameters",
-            mend=f"known are {', '.join(known)}",
-        )
-    out = {}
-    for name, (default, least) in known.items():
-        value = given.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise GenerationError(
-                f"{name} is {value!r}, and must be a whole number of at least {least}",
-                where=f"generator.parameters.{name}",
-            )
-        out[name] = value
-    return out
 
 
 class CalendarCart:
@@ -61,7 +30,7 @@ class CalendarCart:
 
     def __init__(self, contract: Contract, progress: Progress) -> None:
         self._contract, self._progress = contract, progress
-        self._parameters = parameters(contract.generator.parameters, PARAMETERS)
+        self._parameters = read_parameters("calendar_cart", contract.generator.parameters)
         if contract.generator.calendar.volume != "model":
             raise GenerationError(
                 f"calendar volume {contract.generator.calendar.volume!r} is not offered",
@@ -108,12 +77,15 @@ class CalendarCart:
             self._entities = EntityModel(self._parameters["entity_leaf"], k)
             self._entities.fit(attributes, habits, entities, place, rng, self._progress)
             context = {
-                name: (variable, self._entities.quantised(name, column)[entities])
+                name: (
+                    variable,
+                    self._entities.quantised(name, column, self._entities.rows)[entities],
+                )
                 for name, (variable, column) in self._entities.observed.items()
                 if not name.startswith(("#first", "#span"))
             }
         if self._time is not None:
-            context |= self._fit_calendar(train, entities, place, context, rng)
+            context |= self._fit_calendar(train, entities, context, rng)
         mains = {name: column[entities] for name, column in habits.mains.items()}
         self._rows = RowModel(
             leaf_rows=self._parameters["leaf_rows"],
@@ -132,7 +104,6 @@ class CalendarCart:
         self,
         train: pd.DataFrame,
         entities: np.ndarray,
-        place: np.ndarray | None,
         context: Values,
         rng: np.random.Generator,
     ) -> Values:
@@ -184,7 +155,7 @@ class CalendarCart:
             entity = self._entities.sample(n, rng)
             owner = np.repeat(np.arange(len(entity[ROWS])), entity[ROWS].astype(np.int64))
         context = {
-            name: self._entities.quantised(name, column)[owner] if self._entities else column
+            name: EntityModel.quantised(name, column, entity[ROWS])[owner]
             for name, column in entity.items()
         }
         times = None
@@ -301,9 +272,9 @@ class CalendarCart:
                 _at(context, rows), _at(mains, rows), len(rows), rng, given=given
             )
             for column in later:
-                out.iloc[rows, out.columns.get_loc(column)] = self._codecs[column].decode(
-                    again[column]
-                )
+                fresh = out[column].to_numpy(copy=True)
+                fresh[rows] = self._codecs[column].decode(again[column])
+                out[column] = fresh
         return out
 
 

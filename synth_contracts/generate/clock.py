@@ -66,18 +66,19 @@ class Clock:
         """Nanoseconds since midnight, at the resolution of the real times."""
         spread = rng.random(len(hours))
         if self.unit >= HOUR:
-            return hours * HOUR
+            return np.asarray(hours * HOUR)
         if self._minutes is None:
-            return hours * HOUR + (spread * (HOUR // self.unit)).astype("int64") * self.unit
+            inside = (spread * (HOUR // self.unit)).astype("int64") * self.unit
+            return np.asarray(hours * HOUR + inside)
         minutes = np.zeros(len(hours), dtype=np.int64)
         for hour in np.unique(hours):
             rows = hours == hour
             minutes[rows] = _pick(self._minutes[hour], spread[rows])
-        return hours * HOUR + minutes * _MINUTE
+        return np.asarray(hours * HOUR + minutes * _MINUTE)
 
 
 def _pick(shares: np.ndarray, spread: np.ndarray) -> np.ndarray:
     possible = np.flatnonzero(shares)
     steps = np.cumsum(shares[possible])
     place = np.searchsorted(steps / steps[-1], spread, side="right")
-    return possible[np.minimum(place, len(possible) - 1)]
+    return np.asarray(possible[np.minimum(place, len(possible) - 1)])

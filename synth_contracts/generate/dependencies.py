@@ -6,7 +6,7 @@ it is looked up. Combinations of fewer than k entities are never looked up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -14,8 +14,10 @@ import numpy as np
 import pandas as pd
 
 from synth_contracts.generate.protect import entities_per_value
+from synth_contracts.generate.trees import Values
 
 _PROBE = 5_000
+_EXCEPTIONS = 0.005  # real tables err: two distances for one route; such routes are not looked up
 _MIN_ROWS = 10  # rows per combination on average: below, a dependency is an accident
 
 
@@ -27,20 +29,24 @@ class Dependency:
     dependent: str
 
 
-def find_dependencies(columns: Mapping[str, np.ndarray]) -> list[Dependency]:
-    """Exact dependencies among columns of factor codes (>= 0), acyclic, dependents unique.
+def find_dependencies(
+    columns: Mapping[str, np.ndarray], numbers: Collection[str] = ()
+) -> list[Dependency]:
+    """Dependencies, up to a few rows, among columns of factor codes (>= 0); acyclic.
 
-    Single determinants go before pairs, few combinations before many.
+    Single determinants go before pairs, categories before ``numbers`` (integers that count), few
+    combinations before many; what is derived is rather a number than a category, rather a column
+    of many values than of few.
     """
     sizes = {name: int(codes.max(initial=-1)) + 1 for name, codes in columns.items()}
     rows = len(next(iter(columns.values()))) if columns else 0
     usable = [name for name, size in sizes.items() if 2 <= size <= max(rows // _MIN_ROWS, 2)]
     found: dict[str, tuple[str, ...]] = {}
     for width in (1, 2):
-        for dependent in sorted(usable, key=lambda name: (sizes[name], name)):
+        for dependent in sorted(usable, key=lambda name: (name not in numbers, -sizes[name], name)):
             if dependent in found:
                 continue
-            best: tuple[int, tuple[str, ...]] | None = None
+            best: tuple[int, int, tuple[str, ...]] | None = None
             others = [name for name in usable if name != dependent]
             for determinants in combinations(others, width):
                 if any(_reaches(found, name, dependent) for name in determinants):
@@ -48,10 +54,11 @@ def find_dependencies(columns: Mapping[str, np.ndarray]) -> list[Dependency]:
                 if width == 2 and any(name in found for name in determinants):
                     continue
                 distinct = _determines(determinants, dependent, columns, sizes)
-                if distinct and (best is None or distinct < best[0]):
-                    best = (distinct, determinants)
+                counted = sum(name in numbers for name in determinants)
+                if distinct and (best is None or (counted, distinct) < best[:2]):
+                    best = (counted, distinct, determinants)
             if best is not None:
-                found[dependent] = best[1]
+                found[dependent] = best[2]
     return [Dependency(determinants, dependent) for dependent, determinants in found.items()]
 
 
@@ -80,13 +87,16 @@ def _determines(
     product = int(np.prod([sizes[name] for name in determinants]))
     if product < sizes[dependent]:
         return 0
-    for part in (slice(0, _PROBE), slice(None)):
-        sliced = {name: columns[name][part] for name in (*determinants, dependent)}
-        left = pd.unique(combine(determinants, sliced))
-        both = pd.unique(combine((*determinants, dependent), sliced))
-        if len(left) != len(both):
+    common = np.bincount(columns[dependent]).max() / rows
+    for step in (max(rows // _PROBE, 1), 1):
+        sliced = {name: columns[name][::step] for name in (*determinants, dependent)}
+        left = pd.factorize(combine(determinants, sliced))[0]
+        pairs, counts = np.unique(left * sizes[dependent] + sliced[dependent], return_counts=True)
+        agreeing = np.zeros(int(left.max()) + 1, dtype=np.int64)
+        np.maximum.at(agreeing, pairs // sizes[dependent], counts)
+        if 1 - agreeing.sum() / len(left) > _EXCEPTIONS * (1 - common):
             return 0
-    return len(left) if len(left) * _MIN_ROWS <= rows else 0
+    return len(agreeing) if len(agreeing) * _MIN_ROWS <= rows else 0
 
 
 class LookUp:
@@ -126,3 +136,38 @@ class LookUp:
         asked = pd.DataFrame({name: drawn[name] for name in keys})
         joined = asked.merge(self._table[keys], on=keys, how="left", indicator=True)
         return (joined["_merge"] == "both").to_numpy()
+
+
+def look_ups(values: Values, entities: np.ndarray, k: int) -> dict[str, LookUp]:
+    """The tables of all dependencies among the categories and whole numbers of ``values``."""
+    factors = {
+        name: pd.factorize(column, use_na_sentinel=False)[0]
+        for name, (variable, column) in values.items()
+        if variable.size or variable.decimals == 0
+    }
+    columns = {name: column for name, (_, column) in values.items()}
+    numbers = {name for name in factors if not values[name][0].size}
+    return {
+        found.dependent: LookUp(found, columns, entities, k)
+        for found in find_dependencies(factors, numbers)
+    }
+
+
+def ordered(values: Values, lookups: Mapping[str, LookUp]) -> list[str]:
+    """Categories by number of values, then numbers; a derived column once it can be derived."""
+
+    def rank(name: str) -> tuple[bool, int]:
+        size = values[name][0].size
+        return size == 0, size
+
+    def ready(name: str) -> bool:
+        return name in lookups and set(lookups[name].dependency.determinants) <= set(order)
+
+    waiting = sorted(values, key=rank)
+    order: list[str] = []
+    while waiting:
+        name = next((name for name in waiting if ready(name)), None)
+        name = name or next(name for name in waiting if name not in lookups)
+        order.append(name)
+        waiting.remove(name)
+    return order

@@ -30,7 +30,7 @@ class Codec:
     def encode(self, column: pd.Series) -> np.ndarray:
         """Codes (-1 missing or unknown) or floats (NaN missing) of a canonical column."""
         if self.labels is not None:
-            return pd.Index(self.labels).get_indexer(column).astype(np.int64)
+            return np.asarray(pd.Index(self.labels).get_indexer(column), dtype=np.int64)
         if self.unit is not None:
             known = column.notna().to_numpy()
             out = np.full(len(column), np.nan)
@@ -41,7 +41,7 @@ class Codec:
     def decode(self, values: np.ndarray) -> np.ndarray:
         """The canonical column of drawn values."""
         if self.labels is not None:
-            return np.append(self.labels, None)[values]
+            return np.asarray(np.array([*self.labels, None], dtype=object)[values])
         if self.unit is not None:
             stamps = np.full(len(values), np.datetime64("NaT"), dtype="datetime64[ns]")
             known = ~np.isnan(values)

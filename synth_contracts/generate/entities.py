@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
-from synth_contracts.generate.trees import LeafModel, Variable, number_variable
-
-Values = dict[str, tuple[Variable, np.ndarray]]
+from synth_contracts.generate.dependencies import look_ups, ordered
+from synth_contracts.generate.trees import LeafModel, Values, Variable, number_variable
 
 ROWS, FIRST, SPAN = "#rows", "#first", "#span"
 _PRIOR = 5.0  # rows of the grand mean mixed into an entity's own
@@ -111,8 +110,12 @@ class EntityModel:
         chain: Values = {}
         first_row = np.full(self._count, len(entities))
         np.minimum.at(first_row, entities, np.arange(len(entities)))
-        for name, (variable, column) in attributes.items():
-            chain[name] = (variable, column[first_row])
+        first = {
+            name: (variable, column[first_row]) for name, (variable, column) in attributes.items()
+        }
+        self._lookups = look_ups(first, own, self._k)
+        for name in ordered(first, self._lookups):
+            chain[name] = first[name]
         self.single = bool((rows == 1).all())
         if not self.single:
             counts = rows.astype(float)
@@ -126,11 +129,7 @@ class EntityModel:
             chain[f"#main {name}"] = (Variable(f"#main {name}", max(size, 1)), mains)
             chain[f"#share {name}"] = (Variable(f"#share {name}"), habits.shares[name])
         self.observed = chain
-        self._edges = {
-            name: np.unique(np.quantile(column, np.linspace(0, 1, _LEVELS + 1)[1:-1]))
-            for name, (_, column) in chain.items()
-            if name.startswith(("#mean", "#share"))
-        }
+        self.rows = rows
         self._models: list[tuple[str, LeafModel]] = []
         before: list[tuple[Variable, np.ndarray]] = []
         for i, (name, pair) in enumerate(chain.items(), 1):
@@ -171,11 +170,20 @@ class EntityModel:
                 weights,
             )
 
-    def quantised(self, name: str, column: np.ndarray) -> np.ndarray:
-        """A habit on the coarse scale that rows are conditioned on."""
-        if name in self._edges:
-            return np.searchsorted(self._edges[name], column).astype(float)
-        return column
+    @staticmethod
+    def quantised(name: str, column: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """A habit on the coarse scale that rows are conditioned on; other columns as they are.
+
+        The scale is the share of the table's rows that belong to entities with a smaller habit,
+        in train and in the synthetic table alike: entities with many rows differ in their habits,
+        and without it the independent draws of both would shift every mean.
+        """
+        if not name.startswith(("#mean", "#share")):
+            return column
+        order = np.argsort(column, kind="stable")
+        before = np.empty(len(column))
+        before[order] = np.cumsum(rows[order]) - rows[order] / 2
+        return np.asarray(np.floor(_LEVELS * before / rows.sum()))
 
     def sample(self, n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Columns of new entities whose rows sum to ``n``; ``#rows`` holds whole numbers."""
@@ -183,6 +191,8 @@ class EntityModel:
         drawn: dict[str, np.ndarray] = {}
         for name, model in self._models:
             drawn[name] = model.draw(list(drawn.values()), count, rng)
+            if name in self._lookups:
+                drawn[name] = self._lookups[name].apply(drawn)
             if name == ROWS:
                 drawn[name] = _whole(drawn[name], n).astype(float)
         if self.single:
@@ -218,4 +228,4 @@ def _whole(drawn: np.ndarray, n: int) -> np.ndarray:
             order = order[rows[order] > 1]
         chosen = order[: abs(away)]
         rows[chosen] += np.sign(away)
-    return rows
+    return np.asarray(rows)

@@ -95,7 +95,7 @@ def _group(column: pd.Series, entities: np.ndarray, field: Field, contract: Cont
         return column.to_numpy()
     held = entities_per_value(codes, entities, len(labels))
     rare = held < contract.k
-    values = np.append(np.asarray(labels, dtype=object), None)
+    values = np.array([*labels, None], dtype=object)
     if rare.any():
         has_token, token = other_token(field, contract)
         pooled = np.append(rare, False)[codes] | (column == token).to_numpy()
@@ -103,7 +103,7 @@ def _group(column: pd.Series, entities: np.ndarray, field: Field, contract: Cont
         if not has_token or (alone and token is not None):
             token = labels[int(np.bincount(codes[codes >= 0]).argmax())]
         values[:-1][rare] = token
-    return values[codes]
+    return np.asarray(values[codes])
 
 
 def _top_code(column: pd.Series, entities: np.ndarray, k: int, temporal: bool) -> np.ndarray:

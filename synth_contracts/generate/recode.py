@@ -101,9 +101,10 @@ def _code_of(labels: pd.Index, token: str | None) -> int:
 
 def _values(column: pd.Series, labels: pd.Index, codes: np.ndarray) -> np.ndarray:
     if column.dtype == object:
-        return np.append(np.asarray(labels, dtype=object), None)[codes]
-    missing = np.array([np.nan if column.dtype.kind == "f" else "NaT"], dtype=column.dtype)
-    return np.append(labels.to_numpy(), missing)[codes]
+        return np.asarray(np.array([*labels, None], dtype=object)[codes])
+    known = labels.to_numpy()
+    missing = np.array([np.nan if known.dtype.kind == "f" else "NaT"], dtype=known.dtype)
+    return np.asarray(np.append(known, missing)[codes])
 
 
 def _merge_named(codes: np.ndarray, owner: np.ndarray, token: int | None, k: int) -> np.ndarray:
@@ -111,7 +112,6 @@ def _merge_named(codes: np.ndarray, owner: np.ndarray, token: int | None, k: int
     values, inverse = np.unique(codes, return_inverse=True)
     local = np.unique(owner, return_inverse=True)[1]
     held = entities_per_value(inverse, local, len(values))
-    ascending = np.argsort(held, kind="stable")
     grouped = held < k
     if not grouped.any():
         return codes

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from synth_contracts.generate.entities import Values
+from synth_contracts.generate.trees import Values
 
 _REFERENCE = 4_000
 _SHARE = 0.01

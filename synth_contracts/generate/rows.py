@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
-import pandas as pd
 
-from synth_contracts.generate.dependencies import LookUp, find_dependencies
-from synth_contracts.generate.entities import Values
-from synth_contracts.generate.trees import LeafModel, Variable
+from synth_contracts.generate.dependencies import look_ups, ordered
+from synth_contracts.generate.trees import LeafModel, Values, Variable
 
 _PAIR_ROUNDS = 4
 
@@ -44,15 +42,8 @@ class RowModel:
             progress: told which column is being fitted.
         """
         columns = {name: column for name, (_, column) in values.items()}
-        factors = {
-            name: pd.factorize(column, use_na_sentinel=False)[0]
-            for name, (variable, column) in values.items()
-            if variable.size or variable.decimals == 0
-        }
-        self._lookups = {
-            d.dependent: LookUp(d, columns, entities, self._k) for d in find_dependencies(factors)
-        }
-        self.order = self._ordered(values)
+        self._lookups = look_ups(values, entities, self._k)
+        self.order = ordered(values, self._lookups)
         self._pairs = {
             max(look.dependency.determinants, key=self.order.index): look
             for look in self._lookups.values()
@@ -78,30 +69,6 @@ class RowModel:
             self._models[name] = model.fit(target, before, weights)
             before = [*before, values[name]]
         return self
-
-    def _ordered(self, values: Values) -> list[str]:
-        """Categories by number of values, then numbers; derived columns after what they need."""
-
-        def rank(name: str) -> tuple[bool, int]:
-            size = values[name][0].size
-            return (size == 0, size)
-
-        waiting = sorted(values, key=rank)
-        order: list[str] = []
-        while waiting:
-            name = next(
-                (
-                    name
-                    for name in waiting
-                    if name in self._lookups
-                    and set(self._lookups[name].dependency.determinants) <= set(order)
-                ),
-                None,
-            )
-            name = name or next(name for name in waiting if name not in self._lookups)
-            order.append(name)
-            waiting.remove(name)
-        return order
 
     def dependents(self, changed: Collection[str]) -> list[str]:
         """Looked-up columns that stand on ``changed`` ones, over any number of steps."""

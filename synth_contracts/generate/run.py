@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib import import_module
 
 import numpy as np
 import pandas as pd
@@ -19,11 +18,15 @@ from synth_contracts.tables.schema import TableSchema
 
 
 def _calendar_cart() -> type[Generator]:
-    return import_module("synth_contracts.generate.calendar_cart").CalendarCart
+    from synth_contracts.generate.calendar_cart import CalendarCart
+
+    return CalendarCart
 
 
 def _ctgan() -> type[Generator]:
-    return import_module("synth_contracts.generate.sdv_ctgan").Ctgan
+    from synth_contracts.generate.sdv_ctgan import Ctgan
+
+    return Ctgan
 
 
 #: ``generator.type`` -> its class, imported when asked for (SDV takes seconds).

@@ -52,6 +52,10 @@ def number_variable(
     return Variable(name, 0, decimals, np.asarray(labels)[held >= k], exact)
 
 
+#: Model columns by name: how each is modelled, and one value per row (or entity).
+Values = dict[str, tuple[Variable, np.ndarray]]
+
+
 class LeafModel:
     """P(target | predictors) as the rows of a tree's leaves."""
 
@@ -129,7 +133,9 @@ class LeafModel:
         if self.target.size or self.target.exact:
             return drawn
         drawn = drawn + rng.random(n) * (self._sorted[self._next[position]] - drawn)
-        return drawn if self.target.decimals is None else np.round(drawn, self.target.decimals)
+        return np.asarray(
+            drawn if self.target.decimals is None else np.round(drawn, self.target.decimals)
+        )
 
 
 def _response(
