@@ -69,7 +69,7 @@ def create(database: Database, identifier: str) -> None:
         database.execute("CREATE TABLE registry.meta (key VARCHAR, value VARCHAR)")
         database.execute(f"CREATE TABLE registry.releases ({columns}, touched BIGINT)")
         database.execute(
-            "CREATE TABLE registry.ledger (seq BIGINT, at VARCHAR, kind VARCHAR, body VARCHAR, "
+            "CREATE TABLE registry.ledger (seq BIGINT, recorded_at VARCHAR, kind VARCHAR, body VARCHAR, "
             "prev VARCHAR, hash VARCHAR)"
         )
         database.execute(
@@ -78,8 +78,8 @@ def create(database: Database, identifier: str) -> None:
 
 
 def ledger(database: Database) -> list[tuple[Any, ...]]:
-    """(seq, at, kind, body, prev, hash) of every entry, oldest first."""
-    return database.rows("SELECT seq, at, kind, body, prev, hash FROM registry.ledger ORDER BY seq")
+    """(seq, recorded_at, kind, body, prev, hash) of every entry, oldest first."""
+    return database.rows("SELECT seq, recorded_at, kind, body, prev, hash FROM registry.ledger ORDER BY seq")
 
 
 def head(database: Database) -> str | None:
