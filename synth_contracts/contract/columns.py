@@ -48,7 +48,7 @@ def read_columns(properties: list[Any], problems: Problems) -> tuple[Column, ...
 
 def _column(item: Map, name: str, problems: Problems) -> Column:
     kind = item.get("logicalType")
-    if kind is None:
+    if kind is None and not problems:
         problems.warn(
             item.at,
             f"column `{name}` has no logicalType",

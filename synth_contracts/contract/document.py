@@ -73,9 +73,17 @@ class Problems:
         self.path = path
         self._found: dict[tuple[Place, str], Problem] = {}
         self._warnings: dict[tuple[Place, str], Problem] = {}
+        self._unread: set[Place] = set()
+
+    def unread(self, at: Place, message: str, mend: str = "") -> None:
+        """Record a value that could not be read: nothing more is said of its place."""
+        self.add(at, message, mend)
+        self._unread.add(at)
 
     def add(self, at: Place, message: str, mend: str = "") -> None:
         """Record a fault; the same fault at the same place counts once."""
+        if at in self._unread:
+            return
         self._found.setdefault((at, message), self._problem(at, message, mend))
 
     def warn(self, at: Place, message: str, mend: str = "") -> None:
@@ -258,7 +266,7 @@ class _Reader:
 
     def tag(self, tag: str, at: Place) -> None:
         name = tag.replace(_CORE, "!!")
-        self.problems.add(at, f"the YAML tag {name} is not allowed", "take the tag away")
+        self.problems.unread(at, f"the YAML tag {name} is not allowed", "take the tag away")
 
     def mapping(self, at: Place, depth: int) -> Map:
         found = Map()
@@ -297,18 +305,21 @@ class _Reader:
         tag = event.tag
         if tag is None and not event.implicit[0]:
             return text  # quoted
+        if tag is not None and not tag.startswith(_CORE) and tag != "!":
+            self.tag(tag, at)
+            return text
         if tag in {"!", f"{_CORE}str"}:
             return text
         value = self.plain(text, at)
         if tag is not None:
             kinds = {"int": int, "float": float, "bool": bool, "null": type(None)}
-            kind = kinds.get(tag.removeprefix(_CORE)) if tag.startswith(_CORE) else None
+            kind = kinds.get(tag.removeprefix(_CORE))
             if kind is None:
                 self.tag(tag, at)
             elif kind is float and type(value) is int:
                 return float(value)
             elif type(value) is not kind:
-                self.problems.add(at, f"`{text[:80]}` is not what its tag says")
+                self.problems.unread(at, f"`{text[:80]}` is not what its tag says")
         return value
 
     def plain(self, text: str, at: Place) -> Any:
@@ -320,17 +331,25 @@ class _Reader:
             # 4300 digits are Python's own limit; 60 octal ones are more than enough
             whole = _MAX_INTEGER + 1 if len(text) > 60 else _integer(text)
             if abs(whole) > _MAX_INTEGER:
-                self.problems.add(at, f"`{text[:40]}` is beyond 128 bits", "quote it if it is text")
+                self.problems.unread(
+                    at, f"`{text[:40]}` is beyond 128 bits", "quote it if it is text"
+                )
                 return 0
+            if re.match(r"[-+]?0[0-9]", text):
+                self.problems.warn(
+                    at,
+                    f"`{text}` is {whole} in YAML 1.2, and octal to some tools",
+                    f"write {whole}",
+                )
             return whole
         if _FLOAT.fullmatch(text):
             number = float(text)
             if number in (float("inf"), float("-inf")):
-                self.problems.add(at, f"`{text[:40]}` is not a finite number")
+                self.problems.unread(at, f"`{text[:40]}` is not a finite number")
                 return 0.0
             return number
         if _NOT_FINITE.fullmatch(text):
-            self.problems.add(at, f"`{text}` is not a finite number", "quote it if it is text")
+            self.problems.unread(at, f"`{text}` is not a finite number", "quote it if it is text")
             return 0.0
         return text
 

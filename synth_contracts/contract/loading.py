@@ -1,6 +1,6 @@
 """Loading contracts: all faults of all files at once, each with its file:line:col.
 
-A file is read (document), held against the schema (jsonschema), read for its meaning (columns,
+A file is read (document), held against the schema (checking), read for its meaning (columns,
 synthetic, policy, quality, servers) and expanded (expand). Faulty parts are taken out after the
 schema, so that later steps still find the faults of the sound ones.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synth_contracts.contract import jsonschema
+from synth_contracts.contract.checking import check
 from synth_contracts.contract.columns import check_releasable, plain_name, read_columns
 from synth_contracts.contract.document import (
     Map,
@@ -25,6 +25,7 @@ from synth_contracts.contract.document import (
     suggest,
 )
 from synth_contracts.contract.expand import expand_rules, missing_needs, not_compared, with_digest
+from synth_contracts.contract.jsonschema import VENDOR
 from synth_contracts.contract.model import Column, Contract, ExportPolicy
 from synth_contracts.contract.policy import read_policy
 from synth_contracts.contract.quality import Quality, check_columns, read_quality
@@ -91,7 +92,7 @@ def _read(path: Path, seen: dict[str, Path], problems: Problems) -> Contract | N
     root = None if text is None else parse(text, problems)
     if text is None or root is None:
         return None
-    jsonschema.check(root, problems)
+    check(root, problems)
     table = _table(root, problems)
     name = None if table is None else _table_name(table, seen, path, problems)
     for key in ("id", "version"):
@@ -190,7 +191,7 @@ def _section(holder: Map, name: str, home: str, problems: Problems) -> Map | Non
     """The vendor section ``name`` of ``holder``; faults of placing and naming are recorded."""
     found: Map | None = None
     for item in holder.get("customProperties") or ():
-        word, vendor = item.get("property"), item.get("vendor")
+        word = item.get("property")
         if word is None or not _ours(item, problems):
             continue
         at = item.values_at["property"]
@@ -203,7 +204,7 @@ def _section(holder: Map, name: str, home: str, problems: Problems) -> Map | Non
             problems.add(at, f"a second `{name}` section", f"see line {found.at[0]}")
         elif isinstance(item.get("value"), Map):
             found = item["value"]
-        del vendor
+
     return found
 
 
@@ -212,11 +213,11 @@ def _ours(item: Map, problems: Problems) -> bool:
     word, vendor = item["property"], item.get("vendor")
     if vendor is None:
         return word in _SECTIONS
-    if vendor != jsonschema.VENDOR and word in _SECTIONS:
-        mend = suggest(vendor, [jsonschema.VENDOR])
+    if vendor != VENDOR and word in _SECTIONS:
+        mend = suggest(vendor, [VENDOR])
         if mend.startswith("did you mean"):
             problems.add(item.values_at["vendor"], f"unknown vendor `{vendor[:80]}`", mend)
-    return bool(vendor == jsonschema.VENDOR)
+    return bool(vendor == VENDOR)
 
 
 def _policy(root: Map, problems: Problems) -> ExportPolicy:

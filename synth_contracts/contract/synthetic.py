@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from synth_contracts.contract.columns import near_miss, plain_name
 from synth_contracts.contract.document import Map, Place, Problems, locate, suggest
-from synth_contracts.contract.generators import GENERATORS, PLANNED
+from synth_contracts.contract.generators import GENERATORS, PLANNED, GeneratorType
 from synth_contracts.contract.model import Calendar, Column, GeneratorSpec, Outliers, Roles
 from synth_contracts.contract.rules import DEFAULT_K, preset_rules
 
@@ -55,7 +55,7 @@ def read_synthetic(section: Map, columns: tuple[Column, ...], problems: Problems
 def _not_yet(section: Map, key: str, problems: Problems, mend: str = "") -> None:
     problems.add(
         section.values_at[key],
-        f"`{key}` is not available yet",
+        f"`{key}: {str(section[key]).lower()[:80]}` is not available yet",
         mend or "take it out, or write null",
     )
 
@@ -199,41 +199,27 @@ def _generator(raw: Map, codes: tuple[str, ...], problems: Problems) -> Generato
             _not_yet(raw, key, problems)
     if raw.get("entity") is False:
         _not_yet(raw, "entity", problems, "take it out: the model of entities follows entityKey")
+    known = spec or GENERATORS["calendar_cart"]
     rows = raw.get("rows", "source")
-    calendar = _calendar(raw, problems)
-    outliers = _outliers(raw, codes, problems)
-    if spec is not None and spec.bare:
-        _bare(raw, kind, calendar, outliers, problems)
     return GeneratorSpec(
         type=kind,
         rows=None if rows == "source" else rows,
         fit_rows=raw.get("fitRows"),
         seed=raw.get("seed", 0),
-        calendar=calendar,
-        outliers=outliers,
+        calendar=_calendar(raw, known, problems),
+        outliers=_outliers(raw, known, codes, problems),
         parameters=_parameters(raw, kind, problems),
     )
 
 
-def _bare(raw: Map, kind: str, calendar: Calendar, outliers: Outliers, problems: Problems) -> None:
-    """A bare generator does nothing around its rows, so a contract must not believe it does."""
-    at = raw.values_at.get("type", raw.at)
-    if calendar.enabled:
+def _calendar(raw: Map, spec: GeneratorType, problems: Problems) -> Calendar:
+    value = raw.get("calendar", spec.calendar)
+    if value is not False and not spec.calendar:
         problems.add(
-            raw.values_at.get("calendar", at),
-            f"the calendar model around {kind} is not available yet",
+            raw.values_at["calendar"],
+            f"the calendar model around {spec.name} is not available yet",
             "write `calendar: false`",
         )
-    if outliers.rare_category or outliers.top_code or outliers.reject:
-        problems.add(
-            raw.values_at.get("outliers", at),
-            f"the protections around {kind} are not available yet",
-            "write `outliers: false`",
-        )
-
-
-def _calendar(raw: Map, problems: Problems) -> Calendar:
-    value = raw.get("calendar", True)
     if not isinstance(value, Map):
         return Calendar(enabled=bool(value))
     if value.get("volume") == "replay":
@@ -241,11 +227,21 @@ def _calendar(raw: Map, problems: Problems) -> Calendar:
     return Calendar(holidays=value.get("holidays"))
 
 
-def _outliers(raw: Map, codes: tuple[str, ...], problems: Problems) -> Outliers:
-    value = raw.get("outliers", True)
-    if not isinstance(value, Map):
-        return Outliers() if value else Outliers(False, False, False)
-    others = value.get("otherValue") or Map()
+def _outliers(
+    raw: Map, spec: GeneratorType, codes: tuple[str, ...], problems: Problems
+) -> Outliers:
+    value = raw.get("outliers")
+    if value is False:
+        return Outliers(rare_category=False, top_code=False, reject=False)
+    section = value if isinstance(value, Map) else Map()
+    reject = section.get("reject", True if value is True else spec.reject)
+    if reject and not spec.reject:
+        problems.add(
+            section.values_at.get("reject", raw.values_at["outliers"]),
+            f"the rejection of rows near outliers is not available yet for {spec.name}",
+            "write `outliers: {reject: false}`",
+        )
+    others = section.get("otherValue") or Map()
     spelled = {name.casefold(): name for name in codes}
     found = {}
     for name, other in others.items():
@@ -258,9 +254,9 @@ def _outliers(raw: Map, codes: tuple[str, ...], problems: Problems) -> Outliers:
         else:
             found[spelled[name.casefold()]] = other
     return Outliers(
-        rare_category=value.get("rareCategory", True),
-        top_code=value.get("topCode", True),
-        reject=value.get("reject", True),
+        rare_category=section.get("rareCategory", True),
+        top_code=section.get("topCode", True),
+        reject=reject,
         other_value=found,
     )
 

@@ -1,0 +1,188 @@
+"""The vendor sections of a contract, typed: JSON schema with meaning and default of every key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from synth_contracts.contract.generators import GENERATORS
+from synth_contracts.contract.rules import DEFAULT_K, PRESETS
+
+_MAX_INT64 = 2**63 - 1
+
+
+def _object(meaning: str, **properties: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": meaning,
+        "properties": properties,
+        "additionalProperties": False,
+    }
+
+
+def _bool(meaning: str, default: bool = True) -> dict[str, Any]:
+    return {"type": "boolean", "default": default, "description": meaning}
+
+
+def _count(meaning: str, default: int | None = None, **limits: Any) -> dict[str, Any]:
+    found = {"type": "integer", "description": meaning, "minimum": 1, "maximum": 10**12, **limits}
+    return found if default is None else {**found, "default": default}
+
+
+def _names(meaning: str) -> dict[str, Any]:
+    return {
+        "type": "array",
+        "items": {"type": "string", "minLength": 1},
+        "uniqueItems": True,
+        "default": [],
+        "description": meaning,
+    }
+
+
+def _name(meaning: str) -> dict[str, Any]:
+    return {"type": "string", "minLength": 1, "description": meaning}
+
+
+def synthetic_section() -> dict[str, Any]:
+    """The schema of the ``synthetic`` section; property order is the order of the docs."""
+    roles = _object(
+        "What columns mean.",
+        entityKey=_name("The column that names a person or unit: the unit of privacy."),
+        timeIndex=_name("The date or timestamp column that calendars are read from."),
+        timezone=_name("IANA time zone of the time index, for example America/New_York."),
+        quasiIdentifiers=_names("Columns that could single out a person when combined."),
+        sensitive=_names("Columns whose disclosure would harm."),
+        exclude=_names("Columns that are neither generated nor released."),
+    )
+    calendar = {
+        **_object(
+            "The calendar model; false to fit rows bare. On where the generator has one.",
+            holidays={
+                "type": ["string", "null"],
+                "pattern": "^[A-Z]{2}(-[A-Z0-9]{1,3})?$",
+                "description": "Country, or country and subdivision, whose holidays are modelled.",
+            },
+            volume={
+                "type": "string",
+                "enum": ["model", "replay"],
+                "default": "model",
+                "description": "How daily volumes are made. `replay` is not available yet.",
+            },
+        ),
+        "type": ["boolean", "object"],
+    }
+    outliers = {
+        **_object(
+            "Protections fitted on the training part alone; false for none.",
+            rareCategory=_bool("Group categories that fewer than k entities hold."),
+            topCode=_bool("Code numeric tails to the k-th most extreme entity."),
+            reject=_bool("Draw rows again that come too near a real outlier; calendar_cart only."),
+            otherValue={
+                "type": "object",
+                "additionalProperties": {
+                    "type": "integer",
+                    "minimum": -_MAX_INT64,
+                    "maximum": _MAX_INT64,
+                },
+                "description": "The value that stands for grouped codes of a column; -1 if absent.",
+            },
+        ),
+        "type": ["boolean", "object"],
+        "default": True,
+    }
+    generator = _object(
+        "How rows are made.",
+        type={
+            "type": "string",
+            "default": "calendar_cart",
+            "examples": list(GENERATORS),
+            "description": "The generator.",
+        },
+        rows={
+            "if": {"type": "string"},
+            "then": {"const": "source"},
+            "else": {"type": "integer", "minimum": 1, "maximum": 10**9},
+            "default": "source",
+            "description": "How many rows are made; `source` for as many as the source has.",
+        },
+        fitRows=_count("Fit on at most so many rows of the training part.", maximum=10**9),
+        seed={
+            "type": "integer",
+            "minimum": 0,
+            "maximum": _MAX_INT64,
+            "default": 0,
+            "description": "Names a stream of the secret key; never enough to repeat a run alone.",
+        },
+        calendar=calendar,
+        outliers=outliers,
+        entity={
+            "type": ["boolean", "null"],
+            "description": "The entity model: on where there is an entityKey. false: not yet.",
+        },
+        parameters={"type": "object", "description": "Parameters of the generator."},
+        epsilon={"type": ["number", "null"], "description": "Not available yet: null only."},
+        delta={"type": ["number", "null"], "description": "Not available yet: null only."},
+    )
+    return _object(
+        "How a synthetic copy is made and by which preset it is judged.",
+        preset={"type": "string", "enum": list(PRESETS), "description": "A named set of rules."},
+        k=_count(
+            "The smallest group, everywhere: recoding, k_anonymity, rare categories, figures.",
+            DEFAULT_K, minimum=2, maximum=10**6,
+        ),
+        codes=_names("Integer columns that are categories."),
+        disable=_names("Rules of the preset that are not asked; reads LOOSENED."),
+        roles=roles,
+        split=_object(
+            "How the source is split.",
+            holdout={
+                "type": "number",
+                "minimum": 0.1,
+                "maximum": 0.9,
+                "default": 0.3,
+                "description": "Share of entities that no generator sees.",
+            },
+        ),
+        generator=generator,
+        blindAbove={"type": ["number", "null"], "description": "Not available yet: null only."},
+        relationships={"type": ["array", "null"], "description": "Not available yet: empty only."},
+    )  # fmt: skip
+
+
+def export_section() -> dict[str, Any]:
+    """The schema of the ``export`` section."""
+    return _object(
+        "Who may take a released table out, and how much of it.",
+        formats={
+            "type": "array",
+            "items": {"type": "string", "enum": ["parquet", "csv"]},
+            "minItems": 1,
+            "uniqueItems": True,
+            "default": ["parquet", "csv"],
+            "description": "File formats of a bundle.",
+        },
+        ticketPattern={
+            "type": "string",
+            "minLength": 3,
+            "maxLength": 200,
+            "default": "^[A-Z][A-Z0-9]+-[0-9]+$",
+            "description": "Regular expression that a whole ticket must match.",
+        },
+        tokenTtl={
+            "type": ["string", "integer"],
+            "default": "15m",
+            "description": "Life of an export token: 900, 900s, 15m or 1h; at most 24h.",
+        },
+        roles=_names("Roles that may export."),
+        maxRows=_count("Rows of one export at most; null for no limit.", type=["integer", "null"]),
+        maxBytes={
+            "type": ["string", "integer", "null"],
+            "description": "Bytes of one export's data at most: 500000000, 500MB, 2GiB.",
+        },
+        maxExportsPerTicketPerDay=_count("Exports of one ticket in a day at most.", 50),
+        maxAttempts=_count("Blocked builds since the last promotion at most.", 5),
+        fingerprint={
+            "type": ["boolean", "object", "null"],
+            "default": False,
+            "description": "Not available yet: false only.",
+        },
+    )
