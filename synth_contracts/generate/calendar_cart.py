@@ -172,7 +172,7 @@ class CalendarCart:
         if self._outliers is not None:
             self._redraw_near(drawn, context, mains, rng)
         frame = self._frame(entity, drawn, owner, times)
-        return self._recode(frame, owner, drawn, context, mains, rng)
+        return self._recode(frame, owner, context, mains, rng)
 
     def _sample_times(
         self,
@@ -242,36 +242,38 @@ class CalendarCart:
         self,
         frame: pd.DataFrame,
         owner: np.ndarray,
-        drawn: dict[str, np.ndarray],
         context: Mapping[str, np.ndarray],
         mains: Mapping[str, np.ndarray],
         rng: np.random.Generator,
     ) -> pd.DataFrame:
-        """Recode small classes; what a recoded value determined is drawn anew."""
+        """Recode small classes; what a recoded value determined must not tell it.
+
+        Looked-up columns of recoded rows change hands among those rows (their distribution stays),
+        and the columns after them are drawn anew.
+        """
         if not self._contract.generator.outliers.rare_category:
             return frame
         self._progress("recoding: quasi-identifiers")
         out = recode_table(frame, owner, self._schema, self._contract)
         quasi = self._schema.roles.quasi_identifiers
+        order = self._rows.order
         for name in quasi:
             derived = [d for d in self._rows.dependents([name]) if d not in quasi]
             rows = np.flatnonzero(_differs(out, frame, name))
             if not derived or not len(rows):
                 continue
-            first = min(self._rows.order.index(d) for d in derived)
-            later = {d for d in self._rows.order[first:] if d not in quasi}
+            later = [c for c in order[order.index(derived[0]) :] if c not in {*quasi, *derived}]
             given = {
                 column: self._codecs[column].encode(out[column].iloc[rows])
-                for column in self._rows.order
+                for column in order
                 if column not in later
             }
-            for column in quasi:
-                if column in drawn:
-                    given[column] = self._codecs[column].encode(out[column].iloc[rows])
+            swap = rng.permutation(len(rows))
+            given |= {column: given[column][swap] for column in derived}
             again = self._rows.draw(
                 _at(context, rows), _at(mains, rows), len(rows), rng, given=given
             )
-            for column in later:
+            for column in (*derived, *later):
                 fresh = out[column].to_numpy(copy=True)
                 fresh[rows] = self._codecs[column].decode(again[column])
                 out[column] = fresh
