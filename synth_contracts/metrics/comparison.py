@@ -1,0 +1,86 @@
+"""The three tables that every metric reads, with the heavy work that they share.
+
+Whatever costs more than a pass over the rows is a cached property here, computed when the first
+metric asks for it and once per comparison. Nothing depends on the order of rows or columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from synth_contracts.metrics import attacks, cells, encoding
+from synth_contracts.metrics.cells import Side
+from synth_contracts.metrics.neighbours import Vectors
+from synth_contracts.tables import TableSchema
+
+
+@dataclass(eq=False)
+class Comparison:
+    """Train (what the generator saw), holdout (entities it never saw) and synthetic.
+
+    Args:
+        train: canonical frame (tables/frame.py).
+        holdout: canonical frame.
+        synthetic: canonical frame.
+        schema: fields and roles of all three.
+        k: the contract's k; reported beside k-anonymity.
+        seed: >= 0; every random stream of the metrics derives from it.
+    """
+
+    train: pd.DataFrame
+    holdout: pd.DataFrame
+    synthetic: pd.DataFrame
+    schema: TableSchema
+    k: int = 10
+    seed: int = 0
+
+    def rng(self, label: str) -> np.random.Generator:
+        """The random stream of that name: the same for the same seed, whoever asked before."""
+        return np.random.default_rng([self.seed, cells.text_seed(label)])
+
+    @cached_property
+    def _sides(self) -> tuple[Side, ...]:
+        frames = (self.train, self.holdout, self.synthetic)
+        return cells.sides(frames, self.schema.features, self.schema.roles.entity_key)
+
+    @property
+    def train_side(self) -> Side:
+        """Train in canonical row order, with typed cells and entity codes."""
+        return self._sides[0]
+
+    @property
+    def holdout_side(self) -> Side:
+        """Holdout in canonical row order, with typed cells and entity codes."""
+        return self._sides[1]
+
+    @property
+    def synthetic_side(self) -> Side:
+        """Synthetic in canonical row order, with typed cells and its own entity codes."""
+        return self._sides[2]
+
+    @cached_property
+    def shared_entities(self) -> int:
+        """How many entity keys stand in train and in holdout; 0 for a proper split."""
+        return len(self.train_side.keys & self.holdout_side.keys)
+
+    @cached_property
+    def vectors(self) -> tuple[Vectors, Vectors, Vectors]:
+        """Encoded train, holdout and synthetic, the encoder fitted on the first two together."""
+        sides = self._sides
+        encoder = encoding.fit([sides[0].frame, sides[1].frame], self.schema.features)
+        return (
+            encoder.encode(sides[0].frame),
+            encoder.encode(sides[1].frame),
+            encoder.encode(sides[2].frame),
+        )
+
+    @cached_property
+    def scores(self) -> attacks.Scores:
+        """What each attack believes of each row of train (members) and holdout (non-members)."""
+        return attacks.score(
+            self.train_side, self.holdout_side, self.vectors, self.rng("reference halves")
+        )

@@ -1,0 +1,78 @@
+"""Kolmogorov-Smirnov statistics with clustered variance and their floor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from synth_contracts.metrics.cells import Floats, Side
+from synth_contracts.metrics.intervals import sample
+from synth_contracts.metrics.results import CannotMeasure
+from synth_contracts.tables import NUMERIC, TEMPORAL
+
+if TYPE_CHECKING:
+    from synth_contracts.metrics.comparison import Comparison
+
+#: How often the larger of train and holdout is sampled down for a floor.
+FLOOR_SAMPLES = 8
+
+
+@dataclass(frozen=True)
+class KS:
+    """sup |F - G| and per row of the two samples its influence on it (0 for null rows)."""
+
+    value: float
+    influence_left: Floats
+    influence_right: Floats
+
+
+def numbers(side: Side, name: str, comparison: Comparison) -> Floats:
+    """A numeric or time column as float64, nulls NaN, infinities kept."""
+    field = comparison.schema.field(name)
+    if field.kind in TEMPORAL:
+        stamps = side.frame[name].to_numpy(dtype="datetime64[ns]")
+        return np.where(np.isnat(stamps), np.nan, stamps.view(np.int64).astype(np.float64))
+    if field.kind not in NUMERIC:
+        raise CannotMeasure(f"{name} is a {field.kind} column, and KS needs numbers or times")
+    return side.frame[name].to_numpy(dtype=np.float64)
+
+
+def ks_two_sample(left: Floats, right: Floats) -> KS:
+    """KS distance of two samples; nulls are dropped, infinities count like any value.
+
+    Raises:
+        CannotMeasure: one side holds no value.
+    """
+    known = [~np.isnan(left), ~np.isnan(right)]
+    a, b = np.sort(left[known[0]]), np.sort(right[known[1]])
+    if not len(a) or not len(b):
+        raise CannotMeasure("one side holds no value but null")
+    places = np.concatenate([a, b])
+    gaps = np.searchsorted(a, places, "right") / len(a) - np.searchsorted(b, places, "right") / len(
+        b
+    )
+    at = int(np.argmax(np.abs(gaps)))
+    sign = 1.0 if gaps[at] >= 0 else -1.0
+    influences = []
+    for values, present in zip((left, right), known, strict=True):
+        below = (values <= places[at]).astype(np.float64)
+        share = float(below[present].mean())
+        influences.append(sign * np.where(present, below - share, 0.0) / int(present.sum()))
+    return KS(float(abs(gaps[at])), influences[0], influences[1])
+
+
+def floor_of(comparison: Comparison, name: str) -> float:
+    """KS of train against holdout at equal entities, mean over seeded samples of the larger."""
+    train, holdout = comparison.train_side, comparison.holdout_side
+    size = min(train.entities, holdout.entities)
+    left, right = numbers(train, name, comparison), numbers(holdout, name, comparison)
+    rng = comparison.rng(f"ks floor {name}")
+    repeats = 1 if train.entities == holdout.entities else FLOOR_SAMPLES
+    found = []
+    for _ in range(repeats):
+        a = sample(rng, train.entities, size)[train.entity]
+        b = sample(rng, holdout.entities, size)[holdout.entity]
+        found.append(ks_two_sample(left[a], right[b]).value)
+    return float(np.mean(found))

@@ -1,0 +1,138 @@
+"""Mixed columns as one space of numbers, fitted on train and holdout together.
+
+Fitting on one side only makes a perfect generator look leaky (.28 to .47, measured): what an
+encoder has seen lies nearer. Each column weighs about 1: the squared distance of two unlike values.
+
+- Numbers: asinh of the value scaled by the joint quartiles. Unlike ranks, a move by one unit of a
+  small count stays small.
+- Categories: one-hot for few levels; above, a fixed random direction per value, drawn from the
+  BLAKE2b hash of the value, so that equal stays equal and values never seen before work.
+- Times: the elapsed time and the hour on the clock, on several scales, so that five minutes are
+  near and two unlike moments are far, however long the period.
+- Nulls: an indicator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from synth_contracts.metrics.cells import mix, text_seed
+from synth_contracts.tables import NUMERIC, TEMPORAL, Field
+
+Vectors = npt.NDArray[np.float32]
+FEW_LEVELS = 8
+HASHED = 8
+_DAY = 86_400.0
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Encoders of single columns, side by side."""
+
+    parts: tuple[tuple[str, Callable[[pd.Series], Vectors]], ...]
+
+    def encode(self, frame: pd.DataFrame) -> Vectors:
+        """``frame`` as float32 of shape (rows, dimensions), finite, C order."""
+        if not self.parts:
+            return np.zeros((len(frame), 1), dtype=np.float32)
+        blocks = [part(frame[name]) for name, part in self.parts]
+        return np.ascontiguousarray(np.concatenate(blocks, axis=1), dtype=np.float32)
+
+
+def fit(real: Sequence[pd.DataFrame], features: Sequence[Field]) -> Encoder:
+    """An Encoder whose scales and levels come from all ``real`` frames together."""
+    parts = []
+    for field in sorted(features, key=lambda f: f.name):
+        column = pd.concat([frame[field.name] for frame in real], ignore_index=True)
+        if field.kind in NUMERIC:
+            part = _number(column)
+        elif field.kind in TEMPORAL:
+            part = _time(column)
+        else:
+            part = _category(column, field.name)
+        parts.append((field.name, part))
+    return Encoder(tuple(parts))
+
+
+def _number(column: pd.Series) -> Callable[[pd.Series], Vectors]:
+    values = column.to_numpy(dtype=np.float64)
+    finite = values[np.isfinite(values)]
+    center, scale = 0.0, 1.0
+    if len(finite):
+        low, center, high = (float(q) for q in np.quantile(finite, [0.25, 0.5, 0.75]))
+        spread = float(np.std(finite))
+        scale = (high - low) / 1.349 or spread or 1.0
+
+    def encode(part: pd.Series) -> Vectors:
+        numbers = part.to_numpy(dtype=np.float64)
+        missing = np.isnan(numbers)
+        # clipping places infinities beyond every real value, still at a finite place
+        place = np.clip(np.arcsinh((np.where(missing, center, numbers) - center) / scale), -40, 40)
+        return np.column_stack([place * 0.7, missing]).astype(np.float32)
+
+    return encode
+
+
+def _category(column: pd.Series, name: str) -> Callable[[pd.Series], Vectors]:
+    levels = sorted(column.dropna().unique())
+    if len(levels) <= FEW_LEVELS:
+        table = dict(zip(levels, np.eye(len(levels)) * np.sqrt(0.5), strict=True))
+        width = len(levels) + 1
+
+        def direction(value: str) -> npt.NDArray[np.float64]:
+            known = table.get(value, np.zeros(len(levels)))
+            return np.concatenate([known, [np.sqrt(0.5) * (value not in table)]])
+    else:
+        width = HASHED
+
+        def direction(value: str) -> npt.NDArray[np.float64]:
+            return hashed_direction(f"{name}\0{value}", HASHED) * np.sqrt(0.5)
+
+    def encode(part: pd.Series) -> Vectors:
+        codes, values = pd.factorize(part)
+        table = np.zeros((len(values) + 1, width + 1))
+        for i, value in enumerate(values):
+            table[i, :width] = direction(value)
+        table[-1, width] = np.sqrt(0.5)
+        out: Vectors = table[codes].astype(np.float32)
+        return out
+
+    return encode
+
+
+def hashed_direction(text: str, dimensions: int) -> npt.NDArray[np.float64]:
+    """A unit vector that depends on ``text`` alone, shape (dimensions,)."""
+    state = np.uint64(text_seed(text)) + np.arange(2 * dimensions, dtype=np.uint64)
+    uniform = (mix(state) >> np.uint64(11)).astype(np.float64) / 2.0**53
+    radius = np.sqrt(-2 * np.log1p(-uniform[:dimensions]))
+    normal = radius * np.cos(2 * np.pi * uniform[dimensions:])
+    return np.asarray(normal / np.linalg.norm(normal))
+
+
+def _time(column: pd.Series) -> Callable[[pd.Series], Vectors]:
+    seconds = _seconds(column)
+    known = seconds[~np.isnan(seconds)]
+    start = float(known.min()) if len(known) else 0.0
+    periods = [_DAY, 7 * _DAY, 60 * _DAY]
+
+    def encode(part: pd.Series) -> Vectors:
+        elapsed = _seconds(part) - start
+        missing = np.isnan(elapsed)
+        elapsed = np.where(missing, 0.0, elapsed)
+        angle = 2 * np.pi * elapsed[:, None] / np.array(periods)
+        waves = np.concatenate([np.cos(angle), np.sin(angle)], axis=1) * 0.7
+        waves[missing] = 0.0
+        slow = np.arcsinh(elapsed / (180 * _DAY))
+        return np.column_stack([waves, slow, missing]).astype(np.float32)
+
+    return encode
+
+
+def _seconds(column: pd.Series) -> npt.NDArray[np.float64]:
+    stamps = column.to_numpy(dtype="datetime64[ns]")
+    return np.where(np.isnat(stamps), np.nan, stamps.view(np.int64) / 1e9)

@@ -1,0 +1,1 @@
+"""Fidelity metrics, one file each, named by id."""

@@ -1,0 +1,151 @@
+"""autocorrelation: largest difference of the ACF of the detrended calendar series."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from synth_contracts.metrics.cells import Floats, Ints, Side
+from synth_contracts.metrics.comparison import Comparison
+from synth_contracts.metrics.intervals import halves, normal, sample
+from synth_contracts.metrics.measurement import Measurement
+from synth_contracts.metrics.results import CannotMeasure, limits, need_rows, need_split
+from synth_contracts.metrics.series import (
+    FLOOR_SAMPLES,
+    LONGEST,
+    WINDOW,
+    Frequency,
+    Stamped,
+    autocorrelations,
+    stamped,
+    time_index,
+    total,
+)
+from synth_contracts.tables import NUMERIC
+
+ID = "autocorrelation"
+DEFAULT_LAGS = tuple(range(1, 29))
+_HALVES = 50
+
+
+def measure(comparison: Comparison, _column: str | None, options: Mapping[str, Any]) -> Measurement:
+    """Max over lags of |ACF(synthetic) - ACF(train)|, 0 .. 2, of the detrended series.
+
+    The series needs the whole table, so it is compared with train; ``floor`` is what train reads
+    against an equally large holdout. Both series run over all periods in which either has a row.
+
+    Args:
+        comparison: the three tables.
+        options: ``aggregate`` count or sum, ``column`` (numeric, for sum), ``frequency`` day or
+            hour, ``lags`` (periods, >= 1; default 1 to 28).
+
+    Raises:
+        CannotMeasure: no time index, a series that is too short or constant, infinite values.
+        ValueError: options that no contract can hold.
+    """
+    need_rows(comparison, "train", "holdout", "synthetic")
+    need_split(comparison)
+    asked = _Asked.of(options)
+    train = asked.rows(comparison.train_side, comparison)
+    holdout = asked.rows(comparison.holdout_side, comparison)
+    synthetic = asked.rows(comparison.synthetic_side, comparison)
+    value = asked.difference(synthetic, train, [None, None])
+    rng = comparison.rng(f"{ID} halves {asked}")
+    spread = [
+        asked.difference(synthetic, train, [mine, theirs])
+        for mine, theirs in zip(
+            halves(rng, synthetic.entities, _HALVES), halves(rng, train.entities, _HALVES),
+            strict=True,
+        )
+    ]  # fmt: skip
+    span = int(train.period.max() - train.period.min()) + 1
+    outside = (synthetic.period < train.period.min()) | (synthetic.period > train.period.max())
+    return Measurement(
+        metric=ID,
+        value=value,
+        n=span,
+        unit=f"{asked.frequency}s",
+        direction="lower_is_better",
+        method=f"largest difference of the ACF of the {asked.frequency}ly {asked.aggregate} less "
+        f"its 28-day centred mean, {len(asked.lags)} lags; limits by {_HALVES} half-samples of "
+        "entities",
+        compared_with="train (the series needs the whole table)",
+        floor=_floor(comparison, asked, train, holdout),
+        **limits(normal(value, float(np.var(spread)), lowest=0.0)),
+        details={
+            "lags": [int(lag) for lag in asked.lags],
+            "rows_outside_the_period_of_train": int(outside.sum()),
+        },
+    )
+
+
+def _floor(comparison: Comparison, asked: _Asked, train: Stamped, holdout: Stamped) -> float:
+    size = min(train.entities, holdout.entities)
+    rng = comparison.rng(f"{ID} floor {asked}")
+    repeats = 1 if train.entities == holdout.entities else FLOOR_SAMPLES
+    found = [
+        asked.difference(
+            holdout, train,
+            [sample(rng, holdout.entities, size), sample(rng, train.entities, size)],
+        )
+        for _ in range(repeats)
+    ]  # fmt: skip
+    return float(np.mean(found))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The options, checked."""
+
+    aggregate: str
+    column: str | None
+    frequency: Frequency
+    lags: tuple[int, ...]
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> _Asked:
+        unknown = set(options) - {"aggregate", "column", "frequency", "lags"}
+        aggregate = options.get("aggregate", "count")
+        frequency = options.get("frequency", "day")
+        lags = tuple(int(lag) for lag in options.get("lags") or DEFAULT_LAGS)
+        column = options.get("column")
+        if unknown or aggregate not in {"count", "sum"} or frequency not in {"day", "hour"}:
+            raise ValueError(f"{ID} cannot take the options {dict(options)!r}")
+        if min(lags) < 1 or (aggregate == "sum") != (column is not None):
+            raise ValueError(f"{ID}: lags start at 1, and a sum (alone) needs a column")
+        return cls(aggregate, column, frequency, lags)
+
+    def rows(self, side: Side, comparison: Comparison) -> Stamped:
+        weight: Floats | None = None
+        if self.column is not None:
+            if self.column not in {f.name for f in comparison.schema.of(NUMERIC)}:
+                raise CannotMeasure(f"{self.column!r} is no numeric column that is compared")
+            numbers = side.frame[self.column].to_numpy(dtype=np.float64)
+            if np.isinf(numbers).any():
+                raise CannotMeasure(f"{self.column} holds infinite values")
+            weight = np.nan_to_num(numbers)
+        return stamped(side, time_index(comparison), self.frequency, weight)
+
+    def difference(
+        self, left: Stamped, right: Stamped, masks: list[npt.NDArray[np.bool_] | None]
+    ) -> float:
+        """Max |ACF(left) - ACF(right)| over the periods of either."""
+        first = int(min(left.period.min(), right.period.min()))
+        length = int(max(left.period.max(), right.period.max())) - first + 1
+        shortest = max(2 * WINDOW[self.frequency], 2 * max(self.lags))
+        span: Ints = right.period
+        if int(span.max() - span.min()) + 1 < shortest:
+            raise CannotMeasure(f"train spans fewer than {shortest} {self.frequency}s")
+        if length > LONGEST:
+            raise CannotMeasure(f"the times span {length} {self.frequency}s: some are out of range")
+        lags = np.array(self.lags)
+        window = WINDOW[self.frequency]
+        series = [
+            autocorrelations(total(rows, first, length, mask), lags, window)
+            for rows, mask in zip((left, right), masks, strict=True)
+        ]
+        return float(np.max(np.abs(series[0] - series[1])))

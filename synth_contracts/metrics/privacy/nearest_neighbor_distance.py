@@ -1,0 +1,83 @@
+"""nearest_neighbor_distance: share of synthetic rows nearer to train than to holdout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from synth_contracts.metrics.comparison import Comparison
+from synth_contracts.metrics.intervals import clustered_variance, normal, sample
+from synth_contracts.metrics.measurement import Measurement
+from synth_contracts.metrics.neighbours import nearest
+from synth_contracts.metrics.results import limits, need_features, need_rows, need_split
+
+ID = "nearest_neighbor_distance"
+#: Synthetic rows that are asked; the real side is never sampled but to equal entities.
+MOST_QUERIES = 50_000
+
+
+def measure(
+    comparison: Comparison, _column: str | None, _options: Mapping[str, Any]
+) -> Measurement:
+    """Share in 0 .. 1; one half is what chance gives. Ties count half on each side.
+
+    Both sides hold the same number of entities (the larger one sampled down, seeded).
+
+    Raises:
+        CannotMeasure: an empty table, no feature, or entities in train and holdout.
+    """
+    need_rows(comparison, "train", "holdout", "synthetic")
+    need_features(comparison)
+    need_split(comparison)
+    size = min(comparison.train_side.entities, comparison.holdout_side.entities)
+    references = []
+    for name, side, vectors in (
+        ("train", comparison.train_side, comparison.vectors[0]),
+        ("holdout", comparison.holdout_side, comparison.vectors[1]),
+    ):
+        chosen = sample(comparison.rng(f"nearest {name}"), side.entities, size)
+        references.append(vectors[chosen[side.entity]])
+    synthetic = comparison.synthetic_side
+    asked = np.arange(synthetic.rows)
+    if synthetic.rows > MOST_QUERIES:
+        asked = comparison.rng("nearest queries").permutation(synthetic.rows)[:MOST_QUERIES]
+    queries = comparison.vectors[2][asked]
+    to_train, to_holdout = (nearest(queries, reference, 2) for reference in references)
+    near, far = to_train[:, 0], to_holdout[:, 0]
+    nearer = (near < far) + 0.5 * (near == far)
+    share = float(np.mean(nearer))
+    variance = clustered_variance((nearer - share) / len(nearer), synthetic.entity[asked])
+    return Measurement(
+        metric=ID,
+        value=share,
+        n=len(nearer),
+        unit="synthetic rows",
+        direction="lower_is_better",
+        method=f"share nearer to {size} train entities than to {size} holdout entities, ties "
+        "split evenly; limits clustered by synthetic entity",
+        compared_with="an equal number of holdout entities",
+        **limits(normal(share, variance)),
+        details={
+            "ties": float(np.mean(near == far)),
+            "rows_train": len(references[0]),
+            "rows_holdout": len(references[1]),
+            "distance_ratio_5th_percentile": _ratio(
+                float(np.quantile(near, 0.05)), float(np.quantile(far, 0.05))
+            ),
+            "nearest_neighbor_distance_ratio_train": _median_ratio(to_train),
+            "nearest_neighbor_distance_ratio_holdout": _median_ratio(to_holdout),
+        },
+    )
+
+
+def _ratio(over: float, under: float) -> float | None:
+    return over / under if under > 0 else None
+
+
+def _median_ratio(distances: np.ndarray[Any, np.dtype[np.float64]]) -> float | None:
+    """Median of nearest over second nearest distance; None without a second neighbour."""
+    first, second = distances[:, 0], distances[:, 1]
+    known = np.isfinite(second) & (second > 0)
+    return float(np.median(first[known] / second[known])) if known.any() else None

@@ -1,0 +1,154 @@
+"""All metrics, listed by hand: a missing import cannot silently take one away."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from synth_contracts.contract.model import Family
+from synth_contracts.metrics.comparison import Comparison
+from synth_contracts.metrics.fidelity import (
+    autocorrelation,
+    hour_profile,
+    ks,
+    ks_max,
+    ks_mean,
+    weekday_profile,
+)
+from synth_contracts.metrics.measurement import Measurement, NotMeasured, Result
+from synth_contracts.metrics.privacy import (
+    identical_match,
+    k_anonymity,
+    membership_inference,
+    nearest_neighbor_distance,
+)
+from synth_contracts.metrics.results import CannotMeasure
+from synth_contracts.metrics.validity import constraint_violations
+
+Measure = Callable[[Comparison, str | None, Mapping[str, Any]], Measurement]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric. ``measure`` may raise CannotMeasure; :func:`measure` turns it into a result."""
+
+    id: str
+    family: Family
+    scope: Literal["table", "column"]
+    measure: Measure
+    title: str
+    meaning: str
+    unit: str
+
+
+METRICS: Mapping[str, Metric] = {
+    metric.id: metric
+    for metric in (
+        Metric(
+            membership_inference.ID, "privacy", "table", membership_inference.measure,
+            "Membership inference",
+            "Can someone who knows a record tell that it was used in training? 0 is a coin flip, "
+            "1 is every confident guess right.",
+            "2 PPV - 1",
+        ),
+        Metric(
+            identical_match.ID, "privacy", "table", identical_match.measure,
+            "Exact copies of real rows",
+            "Share of synthetic rows equal to a trained row in every column but keys, beyond what "
+            "unseen real rows reach by chance.",
+            "share of synthetic rows",
+        ),
+        Metric(
+            nearest_neighbor_distance.ID, "privacy", "table", nearest_neighbor_distance.measure,
+            "Nearer to trained rows than to unseen ones",
+            "Share of synthetic rows whose nearest real row was used in training. One half is "
+            "what chance gives.",
+            "share of synthetic rows",
+        ),
+        Metric(
+            k_anonymity.ID, "privacy", "table", k_anonymity.measure,
+            "Smallest group on the quasi-identifiers",
+            "Fewest units of the released table that share one combination of the columns that "
+            "an outsider may know.",
+            "entities",
+        ),
+        Metric(
+            ks.ID, "fidelity", "column", ks.measure,
+            "Distribution of a column",
+            "Largest gap between the cumulative shares of a column, synthetic and unseen real.",
+            "share of rows",
+        ),
+        Metric(
+            ks_mean.ID, "fidelity", "table", ks_mean.measure,
+            "Distributions of numbers, on average",
+            "Mean over numeric columns of the largest gap between cumulative shares.",
+            "share of rows",
+        ),
+        Metric(
+            ks_max.ID, "fidelity", "table", ks_max.measure,
+            "Distributions of numbers, worst column",
+            "Largest gap between cumulative shares over all numeric columns.",
+            "share of rows",
+        ),
+        Metric(
+            autocorrelation.ID, "fidelity", "table", autocorrelation.measure,
+            "Rhythm over days or hours",
+            "Largest difference in how strongly the series repeats itself after each lag.",
+            "correlation",
+        ),
+        Metric(
+            hour_profile.ID, "fidelity", "table", hour_profile.measure,
+            "Hours of the day",
+            "Share of rows that would have to move to another hour.",
+            "share of rows",
+        ),
+        Metric(
+            weekday_profile.ID, "fidelity", "table", weekday_profile.measure,
+            "Days of the week",
+            "Share of rows that would have to move to another weekday.",
+            "share of rows",
+        ),
+        Metric(
+            constraint_violations.ID, "validity", "table", constraint_violations.measure,
+            "Declared constraints",
+            "Cells that break what the contract declares of its columns.",
+            "cells",
+        ),
+    )
+}  # fmt: skip
+
+
+def measure(
+    metric_id: str,
+    comparison: Comparison,
+    *,
+    column: str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Result:
+    """The result of one metric; bad data give NotMeasured with the reason, never NaN.
+
+    Args:
+        metric_id: an id of METRICS.
+        comparison: the three tables.
+        column: the column of a metric of scope "column"; None for the others.
+        options: the metric's options; only autocorrelation has any.
+
+    Raises:
+        ValueError: an unknown metric, or a column or options it does not take.
+    """
+    metric = METRICS.get(metric_id)
+    if metric is None:
+        raise ValueError(f"there is no metric {metric_id!r}; there are: {', '.join(METRICS)}")
+    if (metric.scope == "column") != (column is not None):
+        raise ValueError(f"{metric_id} is a {metric.scope} metric, and column is {column!r}")
+    if options and metric_id != autocorrelation.ID:
+        raise ValueError(f"{metric_id} takes no options, and got {sorted(options)}")
+    try:
+        found = metric.measure(comparison, column, options or {})
+    except CannotMeasure as reason:
+        return NotMeasured(metric_id, str(reason), column)
+    if not math.isfinite(found.value):
+        return NotMeasured(metric_id, f"the value came out as {found.value}", column)
+    return found

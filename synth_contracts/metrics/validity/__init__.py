@@ -1,0 +1,1 @@
+"""Validity metrics, one file each, named by id."""
