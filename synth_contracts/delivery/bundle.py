@@ -14,7 +14,7 @@ file                          holds
 ``data/datapackage.json``     Data Package descriptor of the rows
 ``manifest-sha256.txt``       digests of ``data/``
 ``tagmanifest-sha256.txt``    digests of every other file but its own signature
-``...txt.sig``                one line: key id, space, base64 of the Ed25519 signature over it
+``...txt.sig``                ``{"kid":...,"sig":...}``: key id and Ed25519 signature over it
 ============================  ==================================================================
 """
 
@@ -35,7 +35,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from synth_contracts.errors import Refused
-from synth_contracts.signing import SigningKey
+from synth_contracts.signing import SigningKey, dump_canonical
 from synth_contracts.tables import rows_digest
 
 BAGIT = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
@@ -177,9 +177,14 @@ def finish(folder: Path, key: SigningKey) -> None:
     tags = _manifest(folder, sorted(TAG_FILES))
     write_file(folder / TAG_MANIFEST, tags)
     signature = base64.b64encode(key.sign(tags.encode())).decode()
-    write_file(folder / SIGNATURE, f"{key.kid} {signature}\n")
+    write_file(folder / SIGNATURE, signature_line(key.kid, signature))
     fsync_folder(folder / "data")
     fsync_folder(folder)
+
+
+def signature_line(kid: str, signature: str) -> bytes:
+    """The one spelling of the signature file: canonical JSON and a new line."""
+    return dump_canonical({"kid": kid, "sig": signature}) + b"\n"
 
 
 def _manifest(folder: Path, names: list[str]) -> str:

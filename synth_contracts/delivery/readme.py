@@ -28,7 +28,7 @@ Verify that nothing changed since the export (GNU coreutils, in this folder):
 Verify who exported it. Take the public key {kid}
 from the project (synth-contracts keys list --jwks), never from this folder; as public.pem:
 
-    cut -d' ' -f2 tagmanifest-sha256.txt.sig | base64 -d > /tmp/bundle.sig
+    sed 's/.*"sig":"\\(.*\\)".*/\\1/' tagmanifest-sha256.txt.sig | base64 -d > /tmp/bundle.sig
     openssl pkeyutl -verify -pubin -inkey public.pem -rawin \\
         -in tagmanifest-sha256.txt -sigfile /tmp/bundle.sig
 

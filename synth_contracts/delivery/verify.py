@@ -15,7 +15,6 @@ one that lies in the bundle. Rules, each of which alone refuses:
 
 from __future__ import annotations
 
-import base64
 import re
 import stat
 from collections.abc import Mapping
@@ -38,15 +37,16 @@ from synth_contracts.delivery.bundle import (
     TAG_MANIFEST,
     TOKEN,
     sha256_file,
+    signature_line,
 )
 from synth_contracts.delivery.policy import FORMATS, export_policy
 from synth_contracts.errors import Refused, UsageError
 from synth_contracts.release.verify import PREDICATE_TYPE, STATEMENT_TYPE
 from synth_contracts.signing import KeyFolder, PublicKey, load_strict, open_envelope
+from synth_contracts.signing.jsontext import unb64
 from synth_contracts.tables import rows_digest
 
 _LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_./-]+)")
-_SIGNATURE = re.compile(r"([A-Za-z0-9_-]{43}) ([A-Za-z0-9+/]{86}==)\n")
 #: Everything but the rows is small; a larger file is not read into memory.
 _MOST_BYTES = 50_000_000
 
@@ -127,21 +127,22 @@ def _check_signature(path: Path, files: set[str], keys: Mapping[str, PublicKey])
     missing = {SIGNATURE, TAG_MANIFEST} - files
     if missing:
         raise Refused(f"the bundle has no {' and no '.join(sorted(missing))}", where=str(path))
-    found = _SIGNATURE.fullmatch(_read(path, SIGNATURE).decode("ascii", "replace"))
-    if found is None:
+    raw = _read(path, SIGNATURE)
+    found = load_strict(raw, SIGNATURE)
+    kid, text = (found.get(n) if isinstance(found, dict) else None for n in ("kid", "sig"))
+    if not isinstance(kid, str) or not isinstance(text, str):
         raise Refused(f"{SIGNATURE} is not a key id and a signature", where=str(path))
-    kid, text = found.groups()
     if kid not in keys:
         raise Refused(
-            f"the bundle is signed by a key that this project does not know ({kid})",
+            f"the bundle is signed by a key that this project does not know ({kid[:80]})",
             where=str(path),
             mend="verify with the key folder of the project that exported it",
         )
-    signature = base64.b64decode(text)
-    if base64.b64encode(signature).decode() != text:
-        raise Refused(f"{SIGNATURE} is not canonical base64", where=str(path))
+    signature = unb64(text, SIGNATURE)
+    if raw != signature_line(kid, text):
+        raise Refused(f"{SIGNATURE} is not as this tool writes it", where=str(path))
     keys[kid].verify(_read(path, TAG_MANIFEST), signature)
-    return str(kid)
+    return kid
 
 
 def _check_manifests(path: Path, files: set[str]) -> dict[str, str]:
