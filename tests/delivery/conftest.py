@@ -216,6 +216,12 @@ def house(tmp_path: Path) -> House:
 
 
 @pytest.fixture(scope="session")
+def house_class() -> type[House]:
+    """The class itself, for fixtures of wider scope."""
+    return House
+
+
+@pytest.fixture(scope="session")
 def released_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a house in which ``transactions`` is released; never changed."""
     house = House(tmp_path_factory.mktemp("released"))
