@@ -118,9 +118,9 @@ def export(
     if output is not None:
         _refuse_existing(output)
     recover(registry)
-    release, rows = registry.verified_rows(table)
     with ExitStack() as held:
-        with registry.exclusive():  # nobody uses up the quota between its check and the issue
+        with registry.exclusive():  # nobody revokes or uses up the quota between check and issue
+            release, rows = registry.verified_rows(table)
             order = _order(
                 registry, release, rows, ticket, keys, exports, output, format, subject, now()
             )

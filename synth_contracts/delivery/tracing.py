@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,7 +38,7 @@ def trace(registry: Registry, what: str | Path) -> list[ExportRecord]:
     path = Path(what)
     if _TOKEN.fullmatch(text):
         return _by_token(known, text)
-    if path.is_dir():
+    if text and _is(path.is_dir):
         token = path / "data" / TOKEN
         if not token.is_file():
             raise UsageError(
@@ -46,13 +47,21 @@ def trace(registry: Registry, what: str | Path) -> list[ExportRecord]:
                 mend="name a folder that holds data/token.jwt",
             )
         return _by_token(known, _token_text(token))
-    if path.is_file():
+    if _is(path.is_file):
         return _by_file(known, path)
     return [
         record
         for record in known.values()
         if text in (record.ticket, record.jti, record.release, record.table)
     ]
+
+
+def _is(asked: Callable[[], bool]) -> bool:
+    """Whether a path is there; a text that cannot be a path (too long) is not."""
+    try:
+        return asked()
+    except OSError:
+        return False
 
 
 def _token_text(path: Path) -> str:
