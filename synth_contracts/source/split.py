@@ -108,16 +108,17 @@ def _place(key: bytes, name: str) -> int:
 
 def _ordered(table: pa.Table, entity_key: str | None) -> pa.Table:
     """Rows sorted by all columns, the entity key first: no trace of the order in storage."""
+    table = pa.table([_sortable(c) for c in table.columns], names=table.column_names)
     first = [entity_key] if entity_key else []
     names = first + [name for name in table.column_names if name != entity_key]
-    numbered = pa.table(
-        [_sortable(table.column(name)) for name in names], names=[str(i) for i in range(len(names))]
-    )
+    numbered = table.select(names).rename_columns([str(i) for i in range(len(names))])
     keys = [(name, "ascending") for name in numbered.column_names]
     return table.take(pc.sort_indices(numbered, sort_keys=keys))
 
 
 def _sortable(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_dictionary(column.type):
+        return column.cast(column.type.value_type)
     return column.cast(pa.string()) if pa.types.is_null(column.type) else column
 
 

@@ -56,7 +56,8 @@ class Database:
     ) -> Database:
         """Attach ``path`` as ``alias`` and make it the default database.
 
-        A missing file is created when not ``read_only`` (mode 0600; a missing folder 0700).
+        A missing file is created when not ``read_only`` (mode 0600; a missing folder 0700), in
+        ``storage_version``; an existing one keeps its own.
 
         Raises:
             WarehouseError: missing, locked by another process (named with its PID), not a DuckDB
@@ -72,7 +73,9 @@ class Database:
         connection = duckdb.connect(":memory:")
         options = ["TYPE duckdb"]
         options += ["READ_ONLY"] if read_only else []
-        options += [f"STORAGE_VERSION {literal(storage_version)}"] if storage_version else []
+        options += (
+            [f"STORAGE_VERSION {literal(storage_version)}"] if storage_version and new else []
+        )
         try:
             connection.execute(
                 f"ATTACH {literal(str(path))} AS {quote(alias)} ({', '.join(options)})"
@@ -165,6 +168,13 @@ def opening_failed(error: Exception, path: Path) -> SynthContractsError:
             f"the database is locked: {holder} holds {path}",
             where=str(path),
             mend="close the file there or wait until that process ends, then run this again",
+        )
+    if path.is_file() and path.stat().st_size == 0:
+        # never removed by us: another process may be making it at this moment
+        return WarehouseError(
+            "the database file is empty, left by a crash while it was made",
+            where=str(path),
+            mend="remove it and run this again",
         )
     if "not a valid DuckDB database" in text or "Is a directory" in text:
         return WarehouseError(

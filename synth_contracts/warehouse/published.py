@@ -69,8 +69,8 @@ def create(database: Database, identifier: str) -> None:
         database.execute("CREATE TABLE registry.meta (key VARCHAR, value VARCHAR)")
         database.execute(f"CREATE TABLE registry.releases ({columns}, touched BIGINT)")
         database.execute(
-            "CREATE TABLE registry.ledger (seq BIGINT, recorded_at VARCHAR, kind VARCHAR, body VARCHAR, "
-            "prev VARCHAR, hash VARCHAR)"
+            "CREATE TABLE registry.ledger (seq BIGINT, recorded_at VARCHAR, kind VARCHAR, "
+            "body VARCHAR, prev VARCHAR, hash VARCHAR)"
         )
         database.execute(
             "INSERT INTO registry.meta VALUES ('id', ?), ('format', ?)", [identifier, _FORMAT]
@@ -79,7 +79,9 @@ def create(database: Database, identifier: str) -> None:
 
 def ledger(database: Database) -> list[tuple[Any, ...]]:
     """(seq, recorded_at, kind, body, prev, hash) of every entry, oldest first."""
-    return database.rows("SELECT seq, recorded_at, kind, body, prev, hash FROM registry.ledger ORDER BY seq")
+    return database.rows(
+        "SELECT seq, recorded_at, kind, body, prev, hash FROM registry.ledger ORDER BY seq"
+    )
 
 
 def head(database: Database) -> str | None:

@@ -10,7 +10,8 @@ import pyarrow as pa
 from synth_contracts.warehouse.connection import Database
 from synth_contracts.warehouse.identifiers import qualified, quote
 
-_ALIAS = "source_db"
+# not a name that a schema of the user's database would have: two-part names are ambiguous then
+_ALIAS = "synth_contracts_source"
 
 
 def open_source(path: Path) -> Database:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+import shutil
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -180,18 +180,16 @@ def world(tmp_path: Path, thousand: pa.Table) -> World:
     return World(tmp_path, thousand)
 
 
-@pytest.fixture
-def contract_like() -> Callable[..., Contract]:
-    return make_contract
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory, thousand: pa.Table) -> World:
+    """A project that released run-1; copied, never used itself."""
+    world = World(tmp_path_factory.mktemp("template"), thousand)
+    world.release("run-1")
+    return world
 
 
 @pytest.fixture
-def plain_duckdb(world: World) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
-    """Runs a statement on published.duckdb with DuckDB alone, as an insider would."""
-    import duckdb
-
-    def run(sql: str) -> list[tuple[Any, ...]]:
-        with duckdb.connect(str(world.published)) as connection:
-            return connection.execute(sql).fetchall()
-
-    yield run
+def released(tmp_path: Path, template: World) -> World:
+    """A project of its own that released run-1."""
+    shutil.copytree(template.root, tmp_path / "project")
+    return World(tmp_path / "project", template.rows)

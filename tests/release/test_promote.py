@@ -174,9 +174,7 @@ def _loosened_after_the_run(world: Any) -> dict[str, Any]:
     contract = with_digest(replace(world.contract, rules=loose))
     evaluation = world.evaluate(rows_digest(world.rows), value=0.4)
     passing = world.evaluate(rows_digest(world.rows))
-    verdict = replace(
-        judge(world.contract, passing), contract_digest=contract.digest
-    )
+    verdict = replace(judge(world.contract, passing), contract_digest=contract.digest)
     return world.arguments("run-2", contract=contract, evaluation=evaluation, verdict=verdict)
 
 
@@ -244,8 +242,8 @@ DOORS: list[Callable[[Any], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize("door", DOORS, ids=lambda door: door.__name__.strip("_"))
-def test_no_other_door(world: Any, door: Callable[[Any], dict[str, Any]]) -> None:
-    world.release("run-1")
+def test_no_other_door(released: Any, door: Callable[[Any], dict[str, Any]]) -> None:
+    world = released
     arguments = door(world)
     before = world.bytes()
     with world.registry() as registry, pytest.raises(Refused):

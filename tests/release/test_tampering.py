@@ -19,6 +19,23 @@ from synth_contracts.signing.keys import KeyFolder
 Plain = Callable[[str], list[tuple[Any, ...]]]
 DATA = 'release_data."transactions__run-1"'
 
+
+@pytest.fixture
+def world(released: Any) -> Any:
+    return released
+
+
+@pytest.fixture
+def plain_duckdb(world: Any) -> Plain:
+    """Runs a statement on published.duckdb with DuckDB alone, as an insider would."""
+
+    def run(sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(world.published)) as connection:
+            return connection.execute(sql).fetchall()
+
+    return run
+
+
 EDITS = {
     "a row edited": f"UPDATE {DATA} SET amount = amount + 0.01 WHERE rowid = 3",
     "a row added": f"INSERT INTO {DATA} SELECT * FROM {DATA} LIMIT 1",
@@ -53,7 +70,6 @@ EDITS = {
 
 @pytest.mark.parametrize("edit", EDITS)
 def test_an_edit_is_refused(world: Any, plain_duckdb: Plain, edit: str) -> None:
-    world.release("run-1")
     with world.registry(read_only=True) as registry:
         registry.verify_release("transactions")
     for statement in EDITS[edit].split("; "):
@@ -63,7 +79,6 @@ def test_an_edit_is_refused(world: Any, plain_duckdb: Plain, edit: str) -> None:
 
 
 def test_an_untouched_file_verifies_after_plain_reads(world: Any, plain_duckdb: Plain) -> None:
-    world.release("run-1")
     plain_duckdb("SELECT count(*) FROM release.transactions")
     plain_duckdb("CHECKPOINT")
     with world.registry(read_only=True) as registry:
@@ -71,10 +86,7 @@ def test_an_untouched_file_verifies_after_plain_reads(world: Any, plain_duckdb: 
 
 
 @pytest.mark.parametrize("status", ["live", "superseded"])
-def test_a_revoked_release_made_live_by_hand(
-    world: Any, plain_duckdb: Plain, status: str
-) -> None:
-    world.release("run-1")
+def test_a_revoked_release_made_live_by_hand(world: Any, plain_duckdb: Plain, status: str) -> None:
     with world.registry() as registry:
         revoke(registry, "transactions", "leak", "ana")
     plain_duckdb(f"UPDATE registry.releases SET status = '{status}'")
@@ -102,7 +114,6 @@ LEDGER = {
 
 @pytest.mark.parametrize("edit", LEDGER)
 def test_an_edited_ledger_does_not_open(world: Any, plain_duckdb: Plain, edit: str) -> None:
-    world.release("run-1")
     with world.registry() as registry:
         revoke(registry, "transactions", "leak", "ana")
     plain_duckdb(LEDGER[edit])
@@ -113,18 +124,13 @@ def test_an_edited_ledger_does_not_open(world: Any, plain_duckdb: Plain, edit: s
 
 
 @pytest.mark.parametrize("fresh_id", [False, True])
-def test_a_ledger_rewritten_consistently(
-    world: Any, plain_duckdb: Plain, fresh_id: bool
-) -> None:
+def test_a_ledger_rewritten_consistently(world: Any, plain_duckdb: Plain, fresh_id: bool) -> None:
     """The revoke is taken out and the chain made anew: consistent, but not the anchored one."""
-    world.release("run-1")
     with world.registry() as registry:
         revoke(registry, "transactions", "leak", "ana")
         identifier = "ab" * 16 if fresh_id else registry.id
         promotion = registry.entries()[0]
-    entry = make_entry(
-        1, promotion.at, promotion.kind, promotion.body, genesis(identifier)
-    )
+    entry = make_entry(1, promotion.at, promotion.kind, promotion.body, genesis(identifier))
     with duckdb.connect(str(world.published)) as connection:
         connection.execute("DELETE FROM registry.ledger")
         connection.execute("INSERT INTO registry.ledger VALUES (?,?,?,?,?,?)", list(entry.row()))
@@ -136,7 +142,6 @@ def test_a_ledger_rewritten_consistently(
 
 
 def test_the_copy_from_before_a_revoke_is_not_accepted(world: Any) -> None:
-    world.release("run-1")
     copy = world.root / "copy.duckdb"
     shutil.copy(world.published, copy)
     with world.registry() as registry:
@@ -151,7 +156,8 @@ def test_rows_signed_anew_with_a_key_of_ones_own(world: Any, plain_duckdb: Plain
     from synth_contracts.signing.dsse import open_envelope, sign_statement
     from synth_contracts.tables import rows_digest
 
-    release = world.release("run-1")
+    with world.registry() as registry:
+        release = registry.released("transactions")
     with duckdb.connect(str(world.published)) as connection:
         connection.execute(f"UPDATE {DATA} SET amount = 1")
         rows = connection.sql(f"SELECT * FROM {DATA}").to_arrow_table()
@@ -167,7 +173,6 @@ def test_rows_signed_anew_with_a_key_of_ones_own(world: Any, plain_duckdb: Plain
 
 
 def test_an_older_release_cannot_stand_in_for_a_newer(world: Any, plain_duckdb: Plain) -> None:
-    world.release("run-1")
     world.rows = world.rows.slice(0, 900)
     world.release("run-2")
     plain_duckdb("DELETE FROM registry.releases WHERE id = 'run-2'")
@@ -179,21 +184,18 @@ def test_an_older_release_cannot_stand_in_for_a_newer(world: Any, plain_duckdb: 
 
 
 def test_a_rotated_key_still_verifies(world: Any) -> None:
-    world.release("run-1")
     world.keys.rotate()
     with world.registry() as registry:
         assert registry.verify_release("transactions").id == "run-1"
 
 
 def test_another_key_folder_does_not_open_it(world: Any) -> None:
-    world.release("run-1")
     other = KeyFolder.open(world.root / "other keys")
     with pytest.raises(Refused, match="key folder"), Registry.open(world.published, other):
         pass
 
 
 def test_flag_and_revoke(world: Any) -> None:
-    world.release("run-1")
     with world.registry() as registry:
         for _ in range(2):  # each is idempotent
             assert flag(registry, "transactions", "a question", "ana").status == "flagged"
@@ -218,7 +220,6 @@ def test_flag_and_revoke(world: Any) -> None:
 
 
 def test_unknown_tables(world: Any) -> None:
-    world.release("run-1")
     with world.registry() as registry:
         for call in (flag, revoke):
             with pytest.raises(UsageError, match="no table nonsense") as unknown:
@@ -235,7 +236,6 @@ def test_unknown_tables(world: Any) -> None:
 def test_a_read_only_registry_writes_nothing(world: Any) -> None:
     from synth_contracts.errors import WarehouseError
 
-    world.release("run-1")
     before = hashlib.sha256(world.bytes()).hexdigest()
     with world.registry(read_only=True) as registry:
         with pytest.raises(WarehouseError, match="read-only"):
