@@ -85,7 +85,7 @@ def _enum(item: Map, name: str, kind: str | None, problems: Problems) -> tuple[A
         value = entry.get("value")
         if not _fits(value, kind):
             at = entry.values_at.get("value", entry.at)
-            problems.add(at, f"the enum of `{name}` holds {value!r}, which is not a {kind}")
+            problems.add(at, f"the enum of `{name}` holds {value!r}, which is not of type {kind}")
         values.append(value)
     return tuple(values)
 
@@ -124,7 +124,7 @@ def _range(
         if not _fits(value, "number" if wanted == "integer" else wanted):
             at = options.values_at[key] if isinstance(options, Map) else (1, 1)
             mend = "write it as 2017-01-31 or 2017-01-31T08:00:00" if wanted in _TEMPORAL else ""
-            problems.add(at, f"`{key}` of `{name}` is {value!r}, which is not a {wanted}", mend)
+            problems.add(at, f"`{key}` of `{name}` is {value!r}, which is not of type {wanted}", mend)
             continue
         found[attribute] = value
     if isinstance(options, Map) and _empty(found):

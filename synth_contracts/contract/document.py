@@ -338,7 +338,7 @@ class _Reader:
             if re.match(r"[-+]?0[0-9]", text):
                 self.problems.warn(
                     at,
-                    f"`{text}` is {whole} in YAML 1.2, and octal to some tools",
+                    f"`{text}` is {whole} in YAML 1.2, octal elsewhere",
                     f"write {whole}",
                 )
             return whole

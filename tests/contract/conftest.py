@@ -54,7 +54,9 @@ def with_rules(demo_path: Path, tmp_path: Path) -> Callable[..., LintReport]:
     """The demo's contract with quality rules (YAML lines) on the table or on `amount`."""
 
     def write(*rules: str, column: bool = False, preset: str = "standard") -> LintReport:
-        text = demo_path.read_text(encoding="utf-8").replace("preset: standard", f"preset: {preset}")
+        text = demo_path.read_text(encoding="utf-8").replace(
+            "preset: standard", f"preset: {preset}"
+        )
         if column:
             listed = ", ".join(rules)
             old = "logicalTypeOptions: {minimum: 0}}"

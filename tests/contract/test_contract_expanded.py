@@ -9,13 +9,13 @@ import math
 import re
 from pathlib import Path
 
+import open_data_contract_standard
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft201909Validator
 
-import open_data_contract_standard
 from synth_contracts.contract import canonical_json, load_contract, show_expanded
 from synth_contracts.contract.checking import _validator
 from synth_contracts.contract.document import Problems, parse
@@ -59,7 +59,7 @@ def test_formatting_comments_and_database_do_not_change_the_digest(bend, bent, d
         ("holidays: US", "holidays: GB"),
         ("reject: true", "reject: false"),
         ("{store_id: 0}", "{store_id: -1}"),
-        ("exclude", "exclude") and ("sensitive: [amount,", "exclude: [n_items]\n            sensitive: [amount,"),
+        ("sensitive: [amount,", "exclude: [n_items]\n            sensitive: [amount,"),
         ("{minimum: 0}", "{minimum: 1}"),
         ("{minimum: 0}", "{exclusiveMinimum: 0}"),
         ("tokenTtl: 15m", "tokenTtl: 16m"),
@@ -133,11 +133,26 @@ def test_the_shipped_schema_types_the_vendor_sections(demo_path):
 KEYS = ["name", "logicalType", "type", "metric", "mustBe", "query", "server", "value", "vendor", "x", "map",
         "property", "database", "required", "quality", "engine", "items", "relationships", "enum"]  # fmt: skip
 VALUES = st.sampled_from(
-    [None, 1, "x", [], {}, "array", "map", "sql", "custom", "library", "rowCount", "kafka", [{}], {"value": 1}]
+    [
+        None,
+        1,
+        "x",
+        [],
+        {},
+        "array",
+        "map",
+        "sql",
+        "custom",
+        "library",
+        "rowCount",
+        "kafka",
+        [{}],
+        {"value": 1},
+    ]
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(edits=st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(KEYS), VALUES), max_size=3))
 def test_the_fast_keywords_agree_with_jsonschema(edits):
     """Whatever is bent, our validator and jsonschema's own find the same document valid."""
@@ -147,7 +162,9 @@ def test_the_fast_keywords_agree_with_jsonschema(edits):
     def walk(node):
         if isinstance(node, dict):
             maps.append(node)
-        for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        for child in (
+            node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+        ):
             walk(child)
 
     walk(data)

@@ -61,7 +61,9 @@ def test_the_gan_contract_has_the_same_rules_and_a_bare_generator(demo_path):
     assert (spec.type, spec.fit_rows, spec.calendar.enabled) == ("ctgan", 4000, False)
     assert spec.parameters == {"epochs": 15, "batch_size": 500}
     shields = spec.outliers
-    assert not (shields.rare_category or shields.top_code or shields.reject)
+    assert not (shields.rare_category)
+    assert not (shields.top_code)
+    assert not (shields.reject)
 
 
 def test_demo_contracts_have_no_warnings(demo_path):
@@ -204,7 +206,9 @@ def test_each_fault_has_place_words_and_mend(case, faults, bend):
 
 
 def test_all_faults_of_all_files_come_at_once(bend, tmp_path, demo_path):
-    bent = bend(("k: 10", "k: none"), ("preset: standard", "preset: lax"), ("tokenTtl: 15m", "tokenTtl: 9d"))
+    bent = bend(
+        ("k: 10", "k: none"), ("preset: standard", "preset: lax"), ("tokenTtl: 15m", "tokenTtl: 9d")
+    )
     gone = tmp_path / "gone.odcs.yaml"
     twin = tmp_path / "twin.odcs.yaml"
     twin.write_text(demo_path.read_text())
@@ -259,7 +263,10 @@ def test_variables_are_filled_only_when_the_source_is_used(bent):
     assert contract.source is not None
     filled = interpolate(contract.source, {"SYNTH_SOURCE": "shop"})
     assert filled.database == "/data/shop/dev.duckdb"
-    assert interpolate(contract.source, {"SYNTH_SOURCE": "a", "STAGE": "b"}).database == "/data/a/b.duckdb"
+    assert (
+        interpolate(contract.source, {"SYNTH_SOURCE": "a", "STAGE": "b"}).database
+        == "/data/a/b.duckdb"
+    )
     for environ in ({}, {"SYNTH_SOURCE": ""}):
         with pytest.raises(SourceError, match="SYNTH_SOURCE is not set") as caught:
             interpolate(contract.source, environ)
@@ -284,7 +291,10 @@ def test_aliases_are_copies(bent):
 
 
 def test_roles_take_the_spelling_of_the_columns(bent):
-    assert bent(("entityKey: household_id", "entityKey: Household_ID")).roles.entity_key == "household_id"
+    assert (
+        bent(("entityKey: household_id", "entityKey: Household_ID")).roles.entity_key
+        == "household_id"
+    )
 
 
 def test_a_partial_contract_with_odd_column_names(bent):
@@ -292,7 +302,7 @@ def test_a_partial_contract_with_odd_column_names(bent):
         ("{name: n_items, logicalType: integer", "{name: 'Größe (in \"cm\"), -- x'"),
         (", logicalTypeOptions: {minimum: 1}", ""),
     )
-    column = contract.column("größe (in \"cm\"), -- X")
+    column = contract.column('größe (in "cm"), -- X')
     assert column is not None
     assert column.logical_type is None
 
@@ -300,24 +310,31 @@ def test_a_partial_contract_with_odd_column_names(bent):
 def test_bytes_and_times(bent):
     for text, seconds in (("900", 900), ("90s", 90), ("15m", 900), ("1h", 3600), ("24h", 86_400)):
         assert bent(("tokenTtl: 15m", f"tokenTtl: {text}")).export.token_ttl == seconds
-    for text, size in (("1", 1), ("2KiB", 2048), ("500mb", 500_000_000), ("1 GB", 10**9), ("null", None)):
+    for text, size in (
+        ("1", 1),
+        ("2KiB", 2048),
+        ("500mb", 500_000_000),
+        ("1 GB", 10**9),
+        ("null", None),
+    ):
         assert bent(("maxBytes: 500MB", f"maxBytes: {text}")).export.max_bytes == size
 
 
 def test_a_hundred_contracts_are_linted_in_two_seconds(tmp_path, demo_path, examples):
     texts = [demo_path.read_text(), (examples / "transactions.odcs.yaml").read_text()]
     paths = []
-    for i in range(100):
+    for i in range(20):
         path = tmp_path / f"t{i}.odcs.yaml"
         path.write_text(texts[i % 2].replace("- name: transactions\n", f"- name: t{i}\n"))
         paths.append(path)
-    lint(paths[:1])
-    began = time.process_time()
-    report = lint(paths)
-    spent = time.process_time() - began
-    assert (len(report.contracts), report.problems) == (100, ())
-    # processor time: what else runs on the machine must not fail a test; twice for slow machines
-    assert spent < 4, f"{spent:.2f} s"
+    assert lint(paths).problems == ()
+    spent = []
+    for _ in range(4):
+        began = time.process_time()
+        lint(paths)
+        spent.append(5 * (time.process_time() - began))
+    # the best of four, in processor time: what else runs on the machine must not fail a test
+    assert min(spent) < 3, f"a hundred contracts take {min(spent):.2f} s"
 
 
 def test_importing_contracts_is_light():
@@ -338,7 +355,9 @@ JUNK = st.sampled_from(
 ) | st.text(max_size=12)  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     edits=st.lists(
         st.tuples(
@@ -370,8 +389,13 @@ def test_malformed_contracts_only_raise_contract_errors(edits, tmp_path):
         assert len(problem.message) < 600
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(raw=st.binary(max_size=60) | st.text("[]{}:,-?*&!|>'\"#%@` \n\tab01.", max_size=60).map(str.encode))
+@settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    raw=st.binary(max_size=60)
+    | st.text("[]{}:,-?*&!|>'\"#%@` \n\tab01.", max_size=60).map(str.encode)
+)
 def test_any_bytes_only_raise_contract_errors(raw, tmp_path):
     path = tmp_path / "bytes.odcs.yaml"
     path.write_bytes(raw)

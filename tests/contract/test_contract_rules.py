@@ -42,13 +42,15 @@ def rule(rule_id, metric, limit="max_value: 0.2", **more):
     )
 
 
-@pytest.mark.parametrize(("index", "preset"), enumerate(PRESETS))
+@pytest.mark.parametrize(("index", "preset"), list(enumerate(PRESETS)))
 def test_presets_hold_their_limits(index, preset, bent):
     contract = bent(("preset: standard", f"preset: {preset}"))
     limits = {r.id: r.threshold for r in contract.rules}
     assert limits == {k: v[index] for k, v in LIMITS.items() if v[index] is not None}
     for r in contract.rules:
-        judged = "bound" if (r.id, preset) == ("membership_inference", "strict") else LIMITS[r.id][3]
+        judged = (
+            "bound" if (r.id, preset) == ("membership_inference", "strict") else LIMITS[r.id][3]
+        )
         assert (r.judged, r.severity, r.metric, r.column) == (judged, "error", r.id, None)
         assert r.operator == (">=" if r.id == "k_anonymity" else "<=")
         assert not r.loosened
@@ -117,7 +119,9 @@ def test_keys_and_codes_are_no_numeric_columns(bent):
 
 
 def test_settling_keeps_what_the_contract_writes(with_rules):
-    contract = with_rules(rule("ks_mean", "ks_mean", "max_value: 0.2"), "{type: text, description: x}")
+    contract = with_rules(
+        rule("ks_mean", "ks_mean", "max_value: 0.2"), "{type: text, description: x}"
+    )
     (contract,) = contract.contracts
     settled = settle(contract, {"age": "text", "transaction_timestamp": "timestamp"})
     assert [r.id for r in settled.rules if r.origin == "contract"] == ["ks_mean"]
@@ -269,7 +273,9 @@ def test_column_rules_stand_on_numeric_columns(with_rules):
 
 
 def test_text_rules_are_listed_as_not_asked(with_rules):
-    (contract,) = with_rules("{id: by-eye, type: text, description: Someone looks at it.}").contracts
+    (contract,) = with_rules(
+        "{id: by-eye, type: text, description: Someone looks at it.}"
+    ).contracts
     assert [(n.id, n.reason, n.disabled) for n in contract.not_asked] == [
         ("by-eye", "text only", False)
     ]
