@@ -171,9 +171,7 @@ def build(
             progress=progress,
         )
     with clock.step("stage", "writing the candidate to staging"):
-        rows_digest = stage(
-            settings.target.work, contract.table, run_id, restore(produced, schema)
-        )
+        rows_digest = stage(settings.target.work, contract.table, run_id, restore(produced, schema))
         candidate = staged(settings.target.work, contract.table, run_id)
     with clock.step("evaluate", f"measuring {len(contract.rules)} rules"):
         comparison = Comparison(
@@ -282,7 +280,7 @@ def _conclude(
                 registry, settings, keys, ready, run_id, evaluation, verdict, provenance, cards,
                 message,
             )  # fmt: skip
-    docs = evaluation.validation and evaluation.validation.get("docs")
+    docs = _docs(evaluation)
     return BuildResult(
         table=contract.table,
         run_id=run_id,
@@ -313,7 +311,7 @@ def _settle(
 ) -> Release | None:
     """Promote what passed; record what did not. Either way the ledger holds one more entry."""
     contract = ready.contract
-    docs = evaluation.validation and evaluation.validation.get("docs")
+    docs = _docs(evaluation)
     if verdict.outcome is Outcome.PASSED:
         for old in registry.releases(contract.table):
             if old.status == "revoked" and old.rows_digest == evaluation.rows_digest:
@@ -419,7 +417,7 @@ def _write_cards(
     attempts: list[dict[str, Any]],
 ) -> dict[str, Card]:
     folder = _card_folder(settings, contract.table, str(provenance["run_id"]))
-    docs = evaluation.validation and evaluation.validation.get("docs")
+    docs = _docs(evaluation)
     link = (settings.gx / docs).as_uri() if docs else None
     cards = {}
     folder.mkdir(parents=True, exist_ok=True)
@@ -440,6 +438,12 @@ def _write_cards(
         (folder / f"{stem}.json").write_text(text, encoding="utf-8")
         cards[audience] = card
     return cards
+
+
+def _docs(evaluation: Evaluation) -> str | None:
+    """Path of the Data Docs page relative to the Great Expectations project, where there is one."""
+    page = (evaluation.validation or {}).get("docs")
+    return str(page) if page else None
 
 
 def _card_folder(settings: Settings, table: str, run_id: str) -> Path:
