@@ -17,8 +17,6 @@ from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 import great_expectations as gx
 from great_expectations.core.run_identifier import RunIdentifier
@@ -36,6 +34,7 @@ from synth_contracts.metrics.measurement import Evaluation, NotMeasured, Result
 
 #: of gx/great_expectations.yml
 _DATA_SOURCE, _ASSET, _BATCH, _SITE = "staging", "synthetic", "candidate", "local_site"
+_PAGES = "uncommitted/data_docs/local_site"
 
 
 def run_checkpoint(
@@ -218,16 +217,14 @@ def _build_docs(context: Any, contract: Contract, identifier: Any, gx_root: Path
 
     suite = ExpectationSuiteIdentifier(name=contract.table)
     context.build_data_docs(site_names=[_SITE], resource_identifiers=[suite, identifier])
-    sites = context.get_docs_sites_urls(resource_identifier=identifier, site_name=_SITE)
-    url = sites[0]["site_url"] if sites else None
-    page = Path(url2pathname(unquote(urlsplit(url).path))) if url else None
-    if page is None or not page.is_file():
+    page = "/".join((_PAGES, "validations", *identifier.to_tuple())) + ".html"
+    if not (gx_root / page).is_file():
         raise NotEvaluatedError(
             "the Data Docs page of this run was not written",
             where=str(gx_root),
             mend="see the log; delete great_expectations.yml there to write it anew",
         )
-    return page.resolve().relative_to(gx_root.resolve()).as_posix()
+    return page
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def direct(contract: Contract, thirds: Mapping[str, pd.DataFrame]) -> Evaluation
 
 @pytest.fixture(scope="session")
 def gx_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("project") / "gx"
+    return tmp_path_factory.mktemp("project") / "a space, 100%41 #1" / "gx"
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from synth_contracts.expectations.catalog import EXPECTATIONS, replaced
 from synth_contracts.expectations.measured import Measuring, result_from_json, result_to_json
 from synth_contracts.metrics.measurement import Measurement, NotMeasured
 
+ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = {"bound": "comparison"}
 
 
@@ -41,6 +43,12 @@ def test_every_rule_has_its_expectation_and_no_other() -> None:
         words = "".join(word.capitalize() for word in spec.expectation.split("_"))
         assert kind.__name__ == words
     assert replaced() == []
+
+
+def test_the_docs_list_every_expectation_with_its_limit() -> None:
+    lines = (ROOT / "docs" / "expectations.md").read_text(encoding="utf-8").splitlines()
+    listed = [line.split("`")[1::2][:2] for line in lines if line.startswith("| `expect_")]
+    assert listed == [[name, limit_field(kind)] for name, kind in EXPECTATIONS.items()]
 
 
 @pytest.mark.parametrize("kind", EXPECTATIONS.values(), ids=lambda kind: kind.metric)
