@@ -124,7 +124,7 @@ def _range(
         if not _fits(value, "number" if wanted == "integer" else wanted):
             at = options.values_at[key] if isinstance(options, Map) else (1, 1)
             mend = "write it as 2017-01-31 or 2017-01-31T08:00:00" if wanted in _TEMPORAL else ""
-            problems.add(at, f"`{key}` of `{name}` is {value!r}, which is not of type {wanted}", mend)
+            problems.add(at, f"`{key}` of `{name}` is {value!r}, not of type {wanted}", mend)
             continue
         found[attribute] = value
     if isinstance(options, Map) and _empty(found):
