@@ -1,0 +1,6 @@
+"""The pipeline: a contract to a release."""
+
+from synth_contracts.pipeline.building import build, build_all
+from synth_contracts.pipeline.results import BuildResult, gravest
+
+__all__ = ["BuildResult", "build", "build_all", "gravest"]

@@ -1,0 +1,166 @@
+"""The steps from a contract to a release, in one direction and nothing else.
+
+contract -> source -> split -> generate -> stage -> evaluate -> judge -> card -> promote
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from synth_contracts.contract import Contract
+from synth_contracts.errors import SynthContractsError
+from synth_contracts.evaluation.checkpoint import run_checkpoint
+from synth_contracts.gate import Outcome, judge
+from synth_contracts.generate import generate
+from synth_contracts.metrics import Comparison
+from synth_contracts.pipeline.clock import Clock, Progress
+from synth_contracts.pipeline.concluding import Judged, card_folder, conclude
+from synth_contracts.pipeline.preparing import Prepared, prepare
+from synth_contracts.pipeline.results import BuildResult, failed, write_artifacts
+from synth_contracts.release import Registry, check_attempts, source_key
+from synth_contracts.settings import Settings
+from synth_contracts.signing import KeyFolder, derive, stream
+from synth_contracts.tables import canonical, restore
+from synth_contracts.warehouse import stage, staged
+
+
+def build(
+    settings: Settings,
+    contract: Contract,
+    *,
+    full_refresh: bool = False,
+    progress: Progress = lambda _: None,
+) -> BuildResult:
+    """Fit, generate, stage, evaluate, judge, write the cards, and promote what passed.
+
+    A blocked or unevaluated candidate is a result, not an exception: its card is written, its
+    attempt is recorded, and ``exit_code`` and ``message`` say why.
+
+    Args:
+        settings: the project.
+        contract: one loaded contract.
+        full_refresh: build although nothing changed since the last run.
+        progress: called with one line of text at each step.
+
+    Raises:
+        SourceError, WarehouseError, NotEvaluatedError: exit code 3; nothing was promoted.
+        Refused: attempts are used up, or the rows were revoked before (5).
+    """
+    clock = Clock(progress)
+    keys = KeyFolder.open(settings.keys)
+    with clock.step("source", "reading and checking the source"):
+        ready = prepare(settings, contract, keys)
+    contract = ready.contract
+    with Registry.open(settings.target.published, keys) as registry:
+        if not full_refresh:
+            done = _unchanged(registry, ready, settings)
+            if done is not None:
+                return replace(done, timings=clock.seconds)
+        check_attempts(registry, contract, ready.fingerprint)
+    run_id = _run_id(contract, ready.fingerprint)
+
+    rows = contract.generator.rows or ready.source.rows
+    schema = ready.source.schema
+    with clock.step("generate", f"generating {rows:,} rows ({contract.generator.type})"):
+        train = canonical(ready.split.train, schema)
+        produced = generate(
+            contract,
+            train,
+            schema,
+            secret_seed=stream(ready.secret, "generate", str(contract.generator.seed)),
+            rows=rows,
+            progress=progress,
+        )
+    with clock.step("stage", "writing the candidate to staging"):
+        rows_digest = stage(settings.target.work, contract.table, run_id, restore(produced, schema))
+        candidate = staged(settings.target.work, contract.table, run_id)
+    with clock.step("evaluate", f"measuring {len(contract.rules)} rules"):
+        comparison = Comparison(
+            train=train,
+            holdout=canonical(ready.split.holdout, schema),
+            synthetic=canonical(candidate, schema),
+            schema=schema,
+            k=contract.k,
+            seed=stream(ready.secret, "evaluate", str(contract.generator.seed)),
+        )
+        evaluation = run_checkpoint(
+            contract,
+            comparison,
+            digests={
+                "rows": rows_digest,
+                "train": ready.split.train_digest,
+                "holdout": ready.split.holdout_digest,
+            },
+            gx_root=settings.gx,
+            secret=derive(keys.secret(), "evaluation-seal"),
+            run_name=run_id,
+            progress=progress,
+        )
+        verdict = judge(contract, evaluation)
+    return conclude(Judged(settings, keys, ready, clock, run_id, comparison, evaluation, verdict))
+
+
+def _unchanged(registry: Registry, ready: Prepared, settings: Settings) -> BuildResult | None:
+    """The last run's result when neither contract, source, split key nor versions changed."""
+    table = ready.contract.table
+    last = registry.last_run(table)
+    if last is None or last.fingerprint != ready.fingerprint:
+        return None
+    release = registry.release(table)
+    if last.outcome == Outcome.PASSED:
+        if release is None or release.id != last.run_id or release.status != "live":
+            return None
+        registry.verify_release(table)
+    card = card_folder(settings, table, last.run_id) / "report-card.html"
+    if not card.is_file():
+        return None
+    docs = settings.gx / last.docs if last.docs else None
+    return BuildResult(
+        table=table,
+        run_id=last.run_id,
+        outcome=Outcome(last.outcome),
+        exit_code=last.exit_code,
+        message=last.message,
+        skipped=True,
+        rows=release.rows if release and last.outcome == Outcome.PASSED else None,
+        release_id=release.id if release and last.outcome == Outcome.PASSED else None,
+        attempt=registry.attempts(source_key(ready.contract)),
+        card=card,
+        docs=docs if docs and docs.is_file() else None,
+    )
+
+
+def _run_id(contract: Contract, fingerprint: str) -> str:
+    now = datetime.now(UTC)
+    return f"{contract.table}-{now:%Y%m%dt%H%M%S}-{fingerprint[:8]}"
+
+
+def build_all(
+    settings: Settings,
+    contracts: Sequence[Contract],
+    *,
+    full_refresh: bool = False,
+    progress: Callable[[str, str], None] = lambda _table, _text: None,
+    done: Callable[[BuildResult], None] = lambda _result: None,
+) -> list[BuildResult]:
+    """Build contracts one after the other and write run_results.json and manifest.json.
+
+    An error of one contract becomes its result (with the error's exit code); the others still run.
+    """
+    results = []
+    for contract in contracts:
+        table = contract.table
+
+        def say(text: str, table: str = table) -> None:
+            progress(table, text)
+
+        try:
+            result = build(settings, contract, full_refresh=full_refresh, progress=say)
+        except SynthContractsError as error:
+            result = failed(contract, error)
+        results.append(result)
+        done(result)
+        write_artifacts(settings, contracts, results)
+    return results

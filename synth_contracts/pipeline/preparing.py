@@ -1,0 +1,64 @@
+"""Everything before the first fit: contract, source and split, met and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from synth_contracts.contract import Contract, settle
+from synth_contracts.errors import UsageError
+from synth_contracts.pipeline.results import versions
+from synth_contracts.settings import Settings
+from synth_contracts.signing import KeyFolder, derive
+from synth_contracts.source import (
+    DEMO_SECRET,
+    SourceTable,
+    Split,
+    check_constraints,
+    read_source,
+    refuse_public_secret,
+    split,
+)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A contract met with its source: everything before the first fit."""
+
+    contract: Contract
+    source: SourceTable
+    split: Split
+    secret: bytes
+    fingerprint: str
+
+
+def prepare(settings: Settings, contract: Contract, keys: KeyFolder) -> Prepared:
+    """Read and check the source and split it.
+
+    Raises:
+        UsageError: the contract names no server, or no database is known for it (2).
+        SourceError: missing, empty, locked, or not what the contract declares (3).
+        NotEvaluatedError: too few entities for any membership attack (3).
+        Refused: the public split key over another source than the demo's (5).
+    """
+    where = str(contract.path)
+    if contract.source is None:
+        raise UsageError(
+            "the contract names no server", where=where, mend="add a `servers` entry to it"
+        )
+    database = settings.source_database(contract.source.server, contract.source.database, where)
+    source = read_source(contract, database)
+    contract = settle(contract, {f.name: str(f.kind) for f in source.schema.fields})
+    secret = DEMO_SECRET if settings.demo_split else keys.secret()
+    refuse_public_secret(secret, source.digest)
+    check_constraints(source, contract)
+    parts = split(source, contract, secret)
+    body = {
+        "contract": contract.digest,
+        "source": source.digest,
+        "split": derive(secret, "fingerprint").hex(),
+        "versions": versions(),
+    }
+    fingerprint = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    return Prepared(contract, source, parts, secret, fingerprint)
