@@ -383,12 +383,12 @@ def _marginal(real: _Side | None, synthetic: _Side, k: int, schema: TableSchema)
 
 
 def _edges(values: Floats, *, whole: bool) -> Floats | None:
-    """About 30 equal bins over the 1st to 99th percentile, at plain numbers (1, 2, 2.5 or 5)."""
+    """At most 40 equal bins over the 1st to 99th percentile, at plain numbers (1, 2, 2.5 or 5)."""
     if not values.size:
         return None
     low, high = (float(q) for q in np.percentile(values, [1, 99]))
     span = high - low
-    step = _plain_step(span / 30) if span > 0 else _plain_step(max(abs(low), 1.0) / 10)
+    step = _plain_step(span / 40) if span > 0 else _plain_step(max(abs(low), 1.0) / 10)
     if whole:
         step = max(1.0, math.ceil(step))
     start, end = math.floor(low / step), math.floor(high / step) + 1
