@@ -47,7 +47,12 @@ def find_dependencies(
             if dependent in found:
                 continue
             best: tuple[int, int, tuple[str, ...]] | None = None
-            others = [name for name in usable if name != dependent]
+            others = [
+                name
+                for name in usable
+                # a number never decides a category: routes have distances, not distances routes
+                if name != dependent and (name not in numbers or dependent in numbers)
+            ]
             for determinants in combinations(others, width):
                 if any(_reaches(found, name, dependent) for name in determinants):
                     continue

@@ -1,0 +1,248 @@
+"""The parts of the generators on tables small enough to check by hand."""
+
+from __future__ import annotations
+
+import uuid
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from synth_contracts.contract.model import Column, GeneratorSpec, Outliers, Roles
+from synth_contracts.errors import GenerationError
+from synth_contracts.generate.clock import Clock
+from synth_contracts.generate.dependencies import Dependency, LookUp, find_dependencies
+from synth_contracts.generate.entities import ROWS, EntityModel, Habits
+from synth_contracts.generate.keys import fresh_keys
+from synth_contracts.generate.protect import entities_per_value, other_token, protect
+from synth_contracts.generate.reject import Outliers as Isolated
+from synth_contracts.generate.trees import LeafModel, Variable, number_variable
+from synth_contracts.generate.volume import VolumeModel, detrended_acf, holiday_names
+from synth_contracts.tables import Field, Kind
+
+
+def field(kind: Kind, physical: str, **more) -> Field:
+    return Field("x", kind, physical, **more)
+
+
+# ---- keys
+
+
+def test_keys_of_every_type_are_distinct_and_hold_nothing_real() -> None:
+    rng = np.random.default_rng(0)
+    assert fresh_keys(field(Kind.INTEGER, "BIGINT"), 3, rng).tolist() == [1, 2, 3]
+    assert fresh_keys(field(Kind.TEXT, "VARCHAR"), 2, rng).tolist() == ["e000001", "e000002"]
+    ids = fresh_keys(field(Kind.TEXT, "UUID"), 50, rng)
+    assert len({uuid.UUID(i) for i in ids}) == 50
+    assert fresh_keys(field(Kind.NUMBER, "DECIMAL(9,2)"), 2, rng).tolist() == [1, 2]
+    with pytest.raises(GenerationError, match="key of type BOOLEAN"):
+        fresh_keys(field(Kind.BOOLEAN, "BOOLEAN"), 2, rng)
+
+
+# ---- protection
+
+
+def test_entities_are_counted_once_per_value() -> None:
+    codes, owners = np.array([0, 0, 0, 1, 1, -1]), np.array([5, 5, 6, 5, 5, 9])
+    assert entities_per_value(codes, owners, 3).tolist() == [2, 1, 0]
+
+
+def test_rare_values_and_tails_of_train_are_grouped(make_case) -> None:
+    frame = pd.DataFrame(
+        {
+            "who": [0, 1, 2, 3, 4, 5, 6, 6, 6],
+            "store": [1, 1, 1, 1, 2, 3, 4, 4, 4],
+            "paid": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 90.0, 91.0, 92.0],
+        }
+    )
+    spec = GeneratorSpec(outliers=Outliers(other_value={"store": 0}))
+    case = make_case(frame, roles=Roles("who"), codes=("store",), spec=spec, k=3, share=0.0)
+    owners = case.train["who"].to_numpy(dtype=np.int64)
+    out = protect(case.train, owners, case.schema, case.contract)
+    assert out["store"].tolist() == ["1"] * 4 + ["0"] * 5
+    # the third most extreme entity has 5.0 at the top (92 and 6 are above), 3.0 at the bottom
+    assert out["paid"].tolist() == [3.0, 3.0, 3.0, 4.0, 5.0, 5.0, 5.0, 5.0, 5.0]
+
+
+def test_other_respects_the_declared_domain(make_case) -> None:
+    contract = make_case(pd.DataFrame({"x": [1]})).contract
+    text = field(Kind.TEXT, "VARCHAR")
+    assert other_token(text, contract) == (True, "other")
+    enum = Column("x", enum=("a", "b"))
+    assert other_token(field(Kind.TEXT, "VARCHAR", declared=enum), contract) == (True, None)
+    assert other_token(
+        field(Kind.TEXT, "VARCHAR", declared=enum, required=True), contract
+    ) == (False, None)  # fmt: skip
+    code = field(Kind.CODE, "INTEGER")
+    assert other_token(code, contract) == (True, "-1")
+    positive = Column("x", minimum=1)
+    assert other_token(field(Kind.CODE, "INTEGER", declared=positive), contract) == (True, None)
+    assert other_token(field(Kind.CODE, "UINTEGER"), contract) == (True, None)
+    assert other_token(field(Kind.BOOLEAN, "BOOLEAN"), contract) == (True, None)
+
+
+# ---- trees
+
+
+def test_leaves_hold_many_rows_and_many_entities() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.random(4_000)
+    owners = np.repeat(np.arange(40), 100)  # each entity a block of 100 rows
+    x[owners < 5] += 10  # five entities far out: too few for a leaf of their own
+    model = LeafModel(leaf_rows=100, leaf_entities=10, seed=0).fit(
+        (Variable("y"), x.copy()), [(Variable("x"), x)], np.full(4_000, 1 / 100)
+    )
+    assert model._tree is not None
+    leaves = model._tree.apply(model._matrix([x]))
+    for leaf in np.unique(leaves):
+        inside = leaves == leaf
+        assert inside.sum() >= 100
+        assert len(np.unique(owners[inside])) >= 10
+
+
+def test_draws_keep_spikes_decimals_and_missing_values() -> None:
+    rng = np.random.default_rng(2)
+    values = np.round(rng.gamma(2, 10, 5_000), 2)
+    values[:1_000] = 0.0
+    values[1_000:1_500] = np.nan
+    variable = number_variable("paid", values, np.arange(5_000), 10)
+    assert variable.decimals == 2
+    assert variable.spikes is not None
+    assert 0.0 in variable.spikes
+    drawn = LeafModel(leaf_rows=100, leaf_entities=10, seed=0).fit(
+        (variable, values), []
+    ).draw([], 20_000, rng)  # fmt: skip
+    assert np.isnan(drawn).mean() == pytest.approx(0.1, abs=0.01)
+    assert (drawn == 0).mean() == pytest.approx(0.2, abs=0.01)
+    known = drawn[~np.isnan(drawn)]
+    assert np.allclose(known, np.round(known, 2))
+    assert known.min() >= 0
+    assert known.max() <= np.nanmax(values)
+    rare = known[~np.isin(known, variable.spikes)]
+    assert not np.isin(rare, values).all()  # smeared: most are no real amount
+
+
+def test_a_category_follows_its_predictor() -> None:
+    rng = np.random.default_rng(3)
+    kind = rng.integers(0, 20, 10_000)
+    target = (kind // 2 + 10 * rng.integers(0, 2, 10_000)) % 20
+    model = LeafModel(leaf_rows=100, leaf_entities=10, seed=0).fit(
+        (Variable("t", 20), target), [(Variable("k", 20), kind)]
+    )
+    drawn = model.draw([kind], len(kind), rng)
+    assert (drawn % 10 == kind // 2 % 10).mean() > 0.85  # by chance .1
+
+
+# ---- dependencies
+
+
+def test_pairs_and_single_determinants_are_found_without_circles() -> None:
+    rng = np.random.default_rng(4)
+    zips, start, end = (rng.integers(0, 6, 3_000) for _ in range(3))
+    columns = {"zip": zips, "city": zips // 2, "start": start, "end": end}
+    columns["miles"] = pd.factorize(start * 31 + end * 7)[0]
+    found = find_dependencies(columns, {"miles"})
+    assert Dependency(("start", "end"), "miles") in found
+    assert Dependency(("zip",), "city") in found
+    assert len(found) == 2
+
+
+def test_only_combinations_of_k_entities_are_looked_up() -> None:
+    columns = {"a": np.array([0, 0, 0, 1, 1]), "b": np.array([5.0, 5.0, 5.0, 7.0, 7.0])}
+    look = LookUp(Dependency(("a",), "b"), columns, np.array([0, 1, 2, 3, 3]), 2)
+    drawn = {"a": np.array([0, 1]), "b": np.array([1.0, 1.0])}
+    assert look.apply(drawn).tolist() == [5.0, 1.0]  # value 1 belongs to a single entity
+
+
+# ---- calendar
+
+
+def days(counts: np.ndarray, start: str = "2023-01-01") -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(np.repeat(pd.date_range(start, periods=len(counts)), counts))
+
+
+def weekly(length: int, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    shape = np.array([80, 70, 70, 75, 90, 140, 120])
+    return rng.poisson(shape[np.arange(length) % 7] * np.linspace(0.8, 1.2, length))
+
+
+def test_simulated_days_repeat_the_rhythm_and_not_the_days() -> None:
+    counts = weekly(364, 0)
+    model = VolumeModel("US").fit(days(counts))
+    made = [model.sample(40_000, np.random.default_rng(seed)) for seed in range(5)]
+    real = detrended_acf(counts)
+    for series in made:
+        assert series.sum() == 40_000
+        assert np.abs(detrended_acf(series) - real).max() <= 0.15
+    assert not (made[0] == made[1]).all()
+
+
+def test_acf_of_a_pure_week_is_one_at_lag_seven() -> None:
+    acf = detrended_acf(np.tile([1, 2, 3, 4, 5, 6, 7], 20))
+    assert acf[6] == pytest.approx(1, abs=0.1)
+    assert acf[2] < 0
+
+
+def test_a_day_without_rows_stays_empty() -> None:
+    counts = weekly(100, 1)
+    counts[[10, 50]] = 0
+    made = VolumeModel(None).fit(days(counts)).sample(9_000, np.random.default_rng(0))
+    assert made[[10, 50]].tolist() == [0, 0]
+    assert (np.delete(made, [10, 50]) > 0).all()
+
+
+def test_holidays_of_a_country_and_of_one_of_its_parts() -> None:
+    year = pd.date_range("2017-01-01", "2017-12-31")
+    assert pd.Timestamp("2017-11-23") in holiday_names("US", year)  # Thanksgiving
+    assert len(holiday_names("DE-BY", year)) > len(holiday_names("DE", year))
+    assert holiday_names(None, year) == {}
+
+
+def test_a_cell_of_few_entities_is_closed() -> None:
+    times = pd.DatetimeIndex(
+        [f"2024-01-01 09:{m:02d}:07" for m in range(60)] + ["2024-01-01 03:00:01"]
+    )
+    clock = Clock().fit(times, np.arange(61), 5)
+    mended = clock.mend(np.zeros(100, int), np.full(100, 3), np.random.default_rng(0))
+    assert set(mended) == {9}
+    inside = clock.offsets(np.full(500, 9), np.random.default_rng(0)) // 1_000_000_000
+    assert inside.min() >= 9 * 3600
+    assert inside.max() < 10 * 3600
+    assert len(np.unique(inside)) > 400  # any second, not the sixty of train
+
+
+# ---- entities
+
+
+def test_entities_keep_their_sizes_and_their_place_in_time() -> None:
+    rng = np.random.default_rng(5)
+    sizes = rng.integers(1, 30, 400)
+    owners = np.repeat(np.arange(400), sizes)
+    place = np.sort(rng.random(len(owners)))[rng.permutation(len(owners))]
+    spend = rng.normal(owners % 2 * 5, 1)
+    habits = Habits({"paid": (Variable("paid"), spend)}, owners)
+    assert set(habits.means) == {"paid"}
+    model = EntityModel(20, 10).fit({}, habits, owners, place, rng, lambda _: None)
+    drawn = model.sample(10_000, np.random.default_rng(6))
+    assert drawn[ROWS].sum() == 10_000
+    assert drawn[ROWS].min() >= 1
+    assert len(drawn[ROWS]) == round(10_000 / (len(owners) / 400))
+    places = model.places(drawn, np.random.default_rng(7))
+    assert places.min() >= 0
+    assert places.max() <= 1
+    owner = np.repeat(np.arange(len(drawn[ROWS])), drawn[ROWS].astype(int))
+    assert (np.diff(places)[np.diff(owner) == 0] >= 0).all()
+
+
+# ---- outliers
+
+
+def test_rows_beside_an_isolated_real_row_are_near_and_others_are_not() -> None:
+    rng = np.random.default_rng(8)
+    x, y = rng.normal(size=(2, 2_000))
+    x[0], y[0] = 4.0, -4.0
+    values = {"x": (Variable("x"), x), "y": (Variable("y"), y)}
+    isolated = Isolated().fit(values, np.arange(2_000), rng)
+    near = isolated.near({"x": np.array([4.0, 0.1]), "y": np.array([-4.0, 0.1])})
+    assert near.tolist() == [True, False]
