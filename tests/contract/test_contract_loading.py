@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import subprocess
 import sys
@@ -169,6 +170,9 @@ BENT = {
     "nested column": ([("name: age, logicalType: string", "name: age, logicalType: object")], "39:34", "cannot be generated", "exclude"),
     "ticket open": ([("^(DATA|RISK)-[0-9]+$", "^DATA|RISK-[0-9]+$")], "77:22", "outside of brackets", ""),
     "ticket unanchored": ([("^(DATA|RISK)-[0-9]+$", "DATA-[0-9]+")], "77:22", "begin with ^", "^DATA"),
+    "ticket without start": (
+        [("^(DATA|RISK)-[0-9]+$", "DATA-[0-9]+$")], "77:22", "begin with ^", "^DATA",
+    ),
     "ticket escaped": ([('"^(DATA|RISK)-[0-9]+$"', "'^DATA-[0-9]+\\$'")], "77:22", "end with $", ""),
     "ticket regex": ([("^(DATA|RISK)-[0-9]+$", "^(DATA-[0-9]+$")], "77:22", "no regular expression", ""),
     "ttl long": ([("tokenTtl: 15m", "tokenTtl: 25h")], "78:17", "24 hours", "15m"),
@@ -267,6 +271,9 @@ def test_variables_are_filled_only_when_the_source_is_used(bent):
         interpolate(contract.source, {"SYNTH_SOURCE": "a", "STAGE": "b"}).database
         == "/data/a/b.duckdb"
     )
+    empty = dataclasses.replace(contract.source, database="${SYNTH_SOURCE:-}")
+    with pytest.raises(SourceError, match="not set"):
+        interpolate(empty, {})
     for environ in ({}, {"SYNTH_SOURCE": ""}):
         with pytest.raises(SourceError, match="SYNTH_SOURCE is not set") as caught:
             interpolate(contract.source, environ)
