@@ -158,7 +158,7 @@ def _bound_violations(
             found.append(f"{name} {limit} cannot be compared with {field.physical_type}")
             continue
         # NaN compares false: it is outside of every bound
-        inside = pc.sum(pc.fill_null(holds(numbers, scalar), fill_value=False)).as_py() or 0
+        inside = pc.sum(holds(numbers, scalar)).as_py() or 0
         if inside < len(present):
             found.append(f"{_rows(len(present) - inside)} are {words} {limit}")
     return found

@@ -246,8 +246,9 @@ def test_no_other_door(released: Any, door: Callable[[Any], dict[str, Any]]) -> 
     world = released
     arguments = door(world)
     before = world.bytes()
-    with world.registry() as registry, pytest.raises(Refused):
+    with world.registry() as registry, pytest.raises(Refused) as refused:
         promote(registry, **arguments)
+    assert "as stored" not in refused.value.message, "it was written before it was checked"
     assert world.bytes() == before
     with world.registry(read_only=True) as registry:
         assert registry.verify_release("transactions").id == "run-1"
