@@ -277,7 +277,7 @@ def _provenance(
         }
         out["seed"] = given("seed", contract.generator.seed)
         out["evaluation_seed"] = str(evaluation.seed) if evaluation else None
-        timings = {**(evaluation.timings if evaluation else {}), **(given("timings") or {})}
+        timings = given("timings") or (evaluation.timings if evaluation else {})
         out["timings"] = {
             str(step): round(seconds, 2)
             for step, seconds in ((step, finite(value)) for step, value in timings.items())

@@ -88,7 +88,7 @@ def test_the_first_line_is_the_verdict(passed, broken, card_of):
 
 def test_broken_and_close_rules_are_links_to_their_rows(passed, broken):
     lead = re.search(r'<p class="lead">.*?</p>', broken.html, re.S).group()
-    for code, title in (("F2", "worst column"), ("F3", "Day-to-day"), ("F4", "Hours of the day")):
+    for code, title in (("F2", "worst column"), ("F3", "Rhythm"), ("F4", "Hours of the day")):
         assert re.search(rf'<a href="#rule-{code}">{code} [^<]*{title}', lead)
         assert f'id="rule-{code}"' in broken.html
     assert broken.json["verdict"]["broken"] == ["ks_max", "autocorrelation", "hour_profile"]

@@ -6,8 +6,9 @@ import pytest
 
 from synth_contracts.contract.rules import RULES as ALL_RULES
 from synth_contracts.gate import judge
+from synth_contracts.metrics import METRICS
 from synth_contracts.metrics.measurement import NotMeasured
-from synth_contracts.report.meanings import MEANINGS, meaning_of
+from synth_contracts.report.meanings import meaning_of
 from synth_contracts.report.numbers import limit_text, plain, rounded, rounded_count, text
 from synth_contracts.report.rules import FAMILIES, GLYPHS, rule_rows
 
@@ -20,7 +21,8 @@ def rows_of(make, contract, values=None, audience="owner"):
 
 @pytest.mark.parametrize("metric", sorted(ALL_RULES))
 def test_every_rule_a_contract_can_name_has_words(metric):
-    words = MEANINGS[metric]
+    words = meaning_of(metric)
+    assert words.title == METRICS[metric].title
     assert len(words.title) > 4
     assert len(words.meaning) > 20
     assert words.family == ALL_RULES[metric].family
