@@ -26,9 +26,8 @@ class Meaning:
 
 #: One sentence more than the registry has: what follows from the number.
 _NOTES = {
-    "membership_inference": "Near 0 the generator did not give its training records away.",
     "nearest_neighbor_distance": "A weak witness: it misses rare copies.",
-    "k_anonymity": "Made true by recoding, then checked.",
+    "k_anonymity": "Counted on the table as it is; generators reach it by recoding.",
     "ks": "0 is the same shape, 1 is nothing in common.",
     "ks_mean": "0 is the same shape, 1 is nothing in common.",
     "ks_max": "0 is the same shape, 1 is nothing in common.",
