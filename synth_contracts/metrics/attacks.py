@@ -25,6 +25,8 @@ from synth_contracts.metrics.neighbours import Vectors, nearest
 
 #: Reference rows that an attacker averages over: one alone is a noisy density.
 REFERENCE_NEIGHBOURS = 3
+#: A density needs no exact neighbours, and members and non-members miss as many.
+_REFERENCE_PROBES = 8
 #: Distances below this are equal to an attacker; a copy of a row in a void still ranks first.
 _RESOLUTION = 1e-3
 
@@ -53,7 +55,12 @@ def score(
     half = np.concatenate([half_of_members, half_of_others])
     reference = np.empty(len(real))
     for side in (False, True):
-        found = nearest(real[half == side], others[half_of_others != side], REFERENCE_NEIGHBOURS)
+        found = nearest(
+            real[half == side],
+            others[half_of_others != side],
+            REFERENCE_NEIGHBOURS,
+            probes=_REFERENCE_PROBES,
+        )
         reference[half == side] = np.mean(found, axis=1)
     believed = {
         "distance": -near,

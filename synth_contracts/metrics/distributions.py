@@ -63,8 +63,11 @@ def ks_two_sample(left: Floats, right: Floats) -> KS:
     return KS(float(abs(gaps[at])), influences[0], influences[1])
 
 
-def floor_of(comparison: Comparison, name: str) -> float:
-    """KS of train against holdout at equal entities, mean over seeded samples of the larger."""
+def floor_of(comparison: Comparison, name: str) -> float | None:
+    """KS of train against holdout at equal entities, mean over seeded samples of the larger.
+
+    None where a sample holds nothing but nulls.
+    """
     train, holdout = comparison.train_side, comparison.holdout_side
     size = min(train.entities, holdout.entities)
     left, right = numbers(train, name, comparison), numbers(holdout, name, comparison)
@@ -74,5 +77,7 @@ def floor_of(comparison: Comparison, name: str) -> float:
     for _ in range(repeats):
         a = sample(rng, train.entities, size)[train.entity]
         b = sample(rng, holdout.entities, size)[holdout.entity]
+        if np.isnan(left[a]).all() or np.isnan(right[b]).all():
+            return None
         found.append(ks_two_sample(left[a], right[b]).value)
     return float(np.mean(found))

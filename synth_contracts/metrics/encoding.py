@@ -14,6 +14,7 @@ encoder has seen lies nearer. Each column weighs about 1: the squared distance o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -25,9 +26,15 @@ from synth_contracts.metrics.cells import mix, text_seed
 from synth_contracts.tables import NUMERIC, TEMPORAL, Field
 
 Vectors = npt.NDArray[np.float32]
-FEW_LEVELS = 8
-HASHED = 8
+#: Dimensions of a category; up to as many levels are one-hot.
+HASHED = 6
+#: Unlike values of a category are 1 apart.
+UNIT = math.sqrt(0.5)
+#: Where infinities stand, and nulls of a number that is never null in the real tables.
+FAR = 40.0
 _DAY = 86_400.0
+#: Clocks on which a time is read, in seconds: five minutes are near on all, two moments far on one.
+PERIODS = (_DAY, 7 * _DAY, 60 * _DAY)
 
 
 @dataclass(frozen=True)
@@ -65,44 +72,50 @@ def _number(column: pd.Series) -> Callable[[pd.Series], Vectors]:
     center, scale = 0.0, 1.0
     if len(finite):
         low, center, high = (float(q) for q in np.quantile(finite, [0.25, 0.5, 0.75]))
-        spread = float(np.std(finite))
-        scale = (high - low) / 1.349 or spread or 1.0
+        scale = (high - low) / 1.349 or float(np.std(finite)) or 1.0
+    with_nulls = bool(np.isnan(values).any())
 
     def encode(part: pd.Series) -> Vectors:
         numbers = part.to_numpy(dtype=np.float64)
         missing = np.isnan(numbers)
         # clipping places infinities beyond every real value, still at a finite place
-        place = np.clip(np.arcsinh((np.where(missing, center, numbers) - center) / scale), -40, 40)
-        return np.column_stack([place * 0.7, missing]).astype(np.float32)
+        place = np.clip(
+            np.arcsinh((np.where(missing, center, numbers) - center) / scale), -FAR, FAR
+        )
+        if with_nulls:
+            return np.column_stack([place * UNIT, missing]).astype(np.float32)
+        return np.where(missing, FAR, place * UNIT).astype(np.float32)[:, None]
 
     return encode
 
 
 def _category(column: pd.Series, name: str) -> Callable[[pd.Series], Vectors]:
-    levels = sorted(column.dropna().unique())
-    if len(levels) <= FEW_LEVELS:
-        table = dict(zip(levels, np.eye(len(levels)) * np.sqrt(0.5), strict=True))
-        width = len(levels) + 1
-
-        def direction(value: str) -> npt.NDArray[np.float64]:
-            known = table.get(value, np.zeros(len(levels)))
-            return np.concatenate([known, [np.sqrt(0.5) * (value not in table)]])
+    levels: list[str | None] = sorted(column.dropna().unique())
+    if column.isna().any():
+        levels.append(None)
+    if len(levels) <= HASHED:
+        table = dict(zip(levels, np.eye(max(len(levels), 1)) * UNIT, strict=False))
     else:
-        width = HASHED
-
-        def direction(value: str) -> npt.NDArray[np.float64]:
-            return hashed_direction(f"{name}\0{value}", HASHED) * np.sqrt(0.5)
+        table = {level: _hashed(name, level) for level in levels}
+    width = len(next(iter(table.values()), np.zeros(1)))
 
     def encode(part: pd.Series) -> Vectors:
-        codes, values = pd.factorize(part)
-        table = np.zeros((len(values) + 1, width + 1))
+        codes, values = pd.factorize(part, use_na_sentinel=False)
+        rows = np.zeros((len(values), width))
         for i, value in enumerate(values):
-            table[i, :width] = direction(value)
-        table[-1, width] = np.sqrt(0.5)
-        out: Vectors = table[codes].astype(np.float32)
+            level = None if pd.isna(value) else value
+            if level in table:
+                rows[i] = table[level]
+            elif width == HASHED:
+                rows[i] = _hashed(name, level)
+        out: Vectors = rows.astype(np.float32)[codes]
         return out
 
     return encode
+
+
+def _hashed(name: str, level: str | None) -> npt.NDArray[np.float64]:
+    return hashed_direction(f"{name}\0{'null' if level is None else 'is ' + level}", HASHED) * UNIT
 
 
 def hashed_direction(text: str, dimensions: int) -> npt.NDArray[np.float64]:
@@ -118,17 +131,21 @@ def _time(column: pd.Series) -> Callable[[pd.Series], Vectors]:
     seconds = _seconds(column)
     known = seconds[~np.isnan(seconds)]
     start = float(known.min()) if len(known) else 0.0
-    periods = [_DAY, 7 * _DAY, 60 * _DAY]
+    with_nulls = bool(np.isnan(seconds).any())
 
     def encode(part: pd.Series) -> Vectors:
         elapsed = _seconds(part) - start
         missing = np.isnan(elapsed)
         elapsed = np.where(missing, 0.0, elapsed)
-        angle = 2 * np.pi * elapsed[:, None] / np.array(periods)
-        waves = np.concatenate([np.cos(angle), np.sin(angle)], axis=1) * 0.7
-        waves[missing] = 0.0
+        angle = 2 * np.pi * elapsed[:, None] / np.array(PERIODS)
         slow = np.arcsinh(elapsed / (180 * _DAY))
-        return np.column_stack([waves, slow, missing]).astype(np.float32)
+        blocks = [np.cos(angle) * UNIT, np.sin(angle) * UNIT, slow[:, None]]
+        if with_nulls:
+            blocks.append(missing[:, None].astype(np.float64))
+        out = np.concatenate(blocks, axis=1)
+        out[missing] = 0.0
+        out[missing, -1] = 1.0 if with_nulls else FAR
+        return out.astype(np.float32)
 
     return encode
 

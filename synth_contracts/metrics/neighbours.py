@@ -1,10 +1,11 @@
 """Nearest neighbours: exact while that is cheap, inverted lists above, exact distances always.
 
 The reference is never sampled. scikit-learn's brute force searches in float64; above
-``EXACT_PAIRS`` pairs faiss' IVF takes over (2 sqrt(n) lists, 32 of them probed: recall .9991 on
-155,848 x 155,848 rows). An exact copy falls in the list of its source, so it cannot be missed;
-approximation can only hide a neighbour that is not a copy. The distance of every neighbour found is
-computed again from the difference of the vectors: GEMM distances (x2 + y2 - 2xy) lose exact zeros.
+``EXACT_PAIRS`` pairs faiss' inverted lists take over (2 sqrt(n) lists, 32 of them probed: recall
+.997 to .9991 on the baskets). An exact copy falls in the list of its source, so it cannot be
+missed; approximation can only hide a neighbour that is not a copy. The distance of every neighbour
+found is computed again from the difference of the vectors: GEMM distances (x2 + y2 - 2xy) lose
+exact zeros.
 """
 
 from __future__ import annotations
@@ -20,17 +21,19 @@ Distances = npt.NDArray[np.float64]
 #: Up to this many pairs every pair is looked at (about 2 CPU seconds at 60 dimensions).
 EXACT_PAIRS = 400_000_000
 PROBES = 32
-_TRAIN_POINTS = 64
+_TRAIN_POINTS = 39
 _BLOCK = 16_384
 
 
-def nearest(queries: Vectors, reference: Vectors, k: int = 1) -> Distances:
+def nearest(queries: Vectors, reference: Vectors, k: int = 1, *, probes: int = PROBES) -> Distances:
     """Euclidean distances of each query to its k nearest reference rows, ascending.
 
     Args:
         queries: shape (q, d), float32, finite.
         reference: shape (r, d), float32, finite, r >= 1.
         k: how many; where r < k the last columns are infinite.
+        probes: lists looked at when the search is approximate; fewer are enough where both sides
+            of a comparison suffer alike (recall .997 at 32, .98 at 16, .92 at 8).
 
     Returns:
         shape (q, k), exact for the neighbours that were found.
@@ -39,7 +42,7 @@ def nearest(queries: Vectors, reference: Vectors, k: int = 1) -> Distances:
     if len(queries) * len(reference) <= EXACT_PAIRS:
         ids = _brute(queries, reference, found)
     else:
-        ids = _inverted_lists(queries, reference, found)
+        ids = _inverted_lists(queries, reference, found, probes)
     distances = np.full((len(queries), k), np.inf)
     for start in range(0, len(queries), _BLOCK):
         block = slice(start, start + _BLOCK)
@@ -64,7 +67,9 @@ def _brute(queries: Vectors, reference: Vectors, k: int) -> npt.NDArray[np.int64
     return ids
 
 
-def _inverted_lists(queries: Vectors, reference: Vectors, k: int) -> npt.NDArray[np.int64]:
+def _inverted_lists(
+    queries: Vectors, reference: Vectors, k: int, probes: int
+) -> npt.NDArray[np.int64]:
     import faiss
 
     lists = int(2 * math.sqrt(len(reference)))
@@ -76,6 +81,6 @@ def _inverted_lists(queries: Vectors, reference: Vectors, k: int) -> npt.NDArray
     index.cp.seed = 20170101
     index.train(reference)
     index.add(reference)
-    index.nprobe = PROBES
+    index.nprobe = probes
     ids: npt.NDArray[np.int64] = index.search(queries, k)[1]
     return ids

@@ -28,6 +28,8 @@ def measure(
     synthetic, holdout = comparison.synthetic_side, comparison.holdout_side
     variance = clustered_variance(found[worst].influence_left, synthetic.entity)
     variance += clustered_variance(found[worst].influence_right, holdout.entity)
+    floors = [floor_of(comparison, name) for name in found]
+    known = [floor for floor in floors if floor is not None]
     return Measurement(
         metric=ID,
         value=found[worst].value,
@@ -37,7 +39,7 @@ def measure(
         method=f"largest of {len(found)} two-sample Kolmogorov-Smirnov distances; limits of that "
         "column, from the variance at its largest gap, clustered by entity on both sides",
         compared_with="holdout",
-        floor=max(floor_of(comparison, name) for name in found),
+        floor=max(known) if len(known) == len(floors) else None,
         **limits(normal(found[worst].value, variance, lowest=0.0)),
         details={"worst": worst, "empty": empty},
     )

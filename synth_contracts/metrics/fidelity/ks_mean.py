@@ -33,6 +33,8 @@ def measure(
     value = float(np.mean([ks.value for ks in found.values()]))
     left = np.mean([ks.influence_left for ks in found.values()], axis=0)
     right = np.mean([ks.influence_right for ks in found.values()], axis=0)
+    floors = [floor_of(comparison, name) for name in found]
+    known = [floor for floor in floors if floor is not None]
     variance = clustered_variance(left, synthetic.entity)
     variance += clustered_variance(right, holdout.entity)
     return Measurement(
@@ -44,7 +46,7 @@ def measure(
         method=f"mean of {len(found)} two-sample Kolmogorov-Smirnov distances; limits from the "
         "variance at the largest gaps, clustered by entity on both sides",
         compared_with="holdout",
-        floor=float(np.mean([floor_of(comparison, name) for name in found])),
+        floor=float(np.mean(known)) if len(known) == len(floors) else None,
         **limits(normal(value, variance, lowest=0.0)),
         details={"columns": {name: ks.value for name, ks in found.items()}, "empty": empty},
     )

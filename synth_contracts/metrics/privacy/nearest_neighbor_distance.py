@@ -15,7 +15,7 @@ from synth_contracts.metrics.results import limits, need_features, need_rows, ne
 
 ID = "nearest_neighbor_distance"
 #: Synthetic rows that are asked; the real side is never sampled but to equal entities.
-MOST_QUERIES = 50_000
+MOST_QUERIES = 25_000
 
 
 def measure(
@@ -44,7 +44,7 @@ def measure(
     if synthetic.rows > MOST_QUERIES:
         asked = comparison.rng("nearest queries").permutation(synthetic.rows)[:MOST_QUERIES]
     queries = comparison.vectors[2][asked]
-    to_train, to_holdout = (nearest(queries, reference, 2) for reference in references)
+    to_train, to_holdout = (nearest(queries, reference, 2, probes=16) for reference in references)
     near, far = to_train[:, 0], to_holdout[:, 0]
     nearer = (near < far) + 0.5 * (near == far)
     share = float(np.mean(nearer))

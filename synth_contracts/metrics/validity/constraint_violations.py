@@ -101,6 +101,8 @@ def _value(item: Any, field: Field, zone: str | None) -> Any:
         return item
     if field.kind in NUMERIC or field.kind in TEMPORAL:
         return _limit(item, field, zone)
+    if field.kind is Kind.CODE and not isinstance(item, str):
+        return str(int(item))
     return str(item).lower() if field.kind is Kind.BOOLEAN else str(item)
 
 
@@ -109,8 +111,6 @@ def _limit(limit: Any, field: Field, zone: str | None) -> Any:
         if field.kind in TEMPORAL:
             stamp = pd.Timestamp(limit)
             return stamp.tz_convert(zone or "UTC").tz_localize(None) if stamp.tz else stamp
-        if field.kind is Kind.TEXT:
-            return str(limit)
         return float(limit)
     except (TypeError, ValueError) as error:
         raise CannotMeasure(f"{field.name}: {limit!r} cannot be compared: {error}") from error
@@ -118,6 +118,8 @@ def _limit(limit: Any, field: Field, zone: str | None) -> Any:
 
 def _ordered(column: pd.Series, field: Field) -> pd.Series:
     """The column in a form that has an order; nulls stay null."""
-    if field.kind in TEMPORAL or (field.kind is Kind.TEXT):
-        return column.fillna("") if field.kind is Kind.TEXT else column
+    if field.kind in TEMPORAL and not field.key:
+        return column
+    if field.kind in {Kind.TEXT, Kind.BOOLEAN}:
+        raise CannotMeasure(f"{field.name}: a {field.kind} column has no bounds")
     return pd.to_numeric(column, errors="coerce")

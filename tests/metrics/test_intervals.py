@@ -1,0 +1,71 @@
+"""Intervals hold what they promise, on entities and not on rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from synth_contracts.metrics.intervals import (
+    clustered_variance,
+    halves,
+    korn_graubard,
+    normal,
+    sample,
+)
+
+
+def test_clustered_variance_by_hand():
+    """Two entities with sums .5 and -.5: (.25 + .25) * 2 / 1."""
+    influence = np.array([0.25, 0.25, -0.5])
+    assert clustered_variance(influence, np.array([0, 0, 1])) == pytest.approx(1.0)
+    assert clustered_variance(influence, np.array([0, 0, 0])) == np.inf
+    assert normal(0.5, np.inf) is None
+
+
+def test_korn_graubard_is_clopper_pearson_for_independent_rows():
+    share, size = 0.6, 50
+    found = korn_graubard(share, share * (1 - share) / size, 1e9, tests=1)
+    expected = stats.binomtest(30, 50).proportion_ci(0.95, "exact")
+    assert found.lower == pytest.approx(expected.low)
+    assert found.upper == pytest.approx(expected.high)
+    wider = korn_graubard(share, 4 * share * (1 - share) / size, 1e9, tests=2)
+    assert wider.lower < found.lower < found.upper < wider.upper
+
+
+def test_a_share_of_one_is_not_known_exactly():
+    found = korn_graubard(1.0, 0.0, 200, tests=2)
+    assert found.upper == 1
+    assert 0.96 < found.lower < 1
+
+
+def test_clustered_intervals_cover_and_row_wise_ones_do_not():
+    """Share of rows above 0, where all rows of an entity share a sign: 95 % in 300 tries."""
+    r = np.random.default_rng(8)
+    entity = np.repeat(np.arange(100), 10)
+    clustered = rowwise = 0
+    for _ in range(300):
+        hit = (r.random(100) < 0.4)[entity].astype(float)
+        share = hit.mean()
+        influence = (hit - share) / len(hit)
+        for kind, groups in (("clustered", entity), ("rows", np.arange(1000))):
+            limits = normal(share, clustered_variance(influence, groups))
+            inside = limits.lower <= 0.4 <= limits.upper
+            clustered += kind == "clustered" and inside
+            rowwise += kind == "rows" and inside
+    assert clustered > 0.91 * 300
+    assert rowwise < 0.6 * 300
+
+
+def test_half_samples_have_the_variance_of_the_whole():
+    r = np.random.default_rng(9)
+    values = r.normal(size=400)
+    means = [values[mask].mean() for mask in halves(r, 400, 2000)]
+    assert np.var(means) == pytest.approx(values.var() / 400, rel=0.15)
+
+
+def test_samples_are_of_the_size_asked():
+    r = np.random.default_rng(1)
+    assert sample(r, 10, 4).sum() == 4
+    assert all(mask.sum() == 5 for mask in halves(r, 11, 3))
+    assert next(halves(r, 1)).sum() == 1
