@@ -115,8 +115,6 @@ def export(
         Refused: ticket, quota, size, not released, flagged, revoked, tampered with (exit code 5).
         WarehouseError: the ledger cannot be written; nothing was exported.
     """
-    if output is not None:
-        _refuse_existing(output)
     recover(registry)
     with ExitStack() as held:
         with registry.exclusive():  # nobody revokes or uses up the quota between check and issue

@@ -59,7 +59,7 @@ def _settle(registry: Registry, record: ExportRecord) -> bool:
             if not alone:
                 return False
             shutil.rmtree(partial)
-    elif record.status == "sealed" and _holds(target, record.token_sha256):
+    elif _holds(target, record.token_sha256):
         with working_in(target) as alone:
             if not alone:
                 return False

@@ -18,9 +18,10 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from synth_contracts.delivery import exporting, verify_bundle
 from synth_contracts.delivery import token as tokens
-from synth_contracts.delivery import verify_bundle
-from synth_contracts.errors import Refused, UsageError
+from synth_contracts.delivery.ticket import check_ticket
+from synth_contracts.errors import Refused, SynthContractsError, UsageError
 from synth_contracts.release import flag, revoke
 from synth_contracts.tables import rows_digest
 
@@ -168,6 +169,13 @@ def test_a_bad_ticket_is_refused(released: Any, ticket: str) -> None:
     assert released.left_behind() == []
 
 
+def test_a_pattern_without_anchors_is_matched_in_full() -> None:
+    check_ticket("DATA-1", "DATA-[0-9]+")
+    for ticket in ("XDATA-1", "DATA-1X"):
+        with pytest.raises(Refused):
+            check_ticket(ticket, "DATA-[0-9]+")
+
+
 def test_a_lenient_pattern_still_makes_no_path(house: Any) -> None:
     house.release(policy='ticketPattern: "^.*[0-9]$"')
     for ticket in ("../../1", "a/1", "a\0001", ".1", "a b1"):
@@ -253,6 +261,19 @@ def test_exports_per_ticket_and_day_are_counted(house: Any) -> None:
     with pytest.raises(Refused, match="has used"):
         house.export()
     house.now += dt.timedelta(minutes=1)
+    house.export()
+
+
+def test_an_aborted_export_is_not_counted(house: Any, monkeypatch) -> None:
+    house.release(policy="maxExportsPerTicketPerDay: 1")
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(exporting, "finish", full)
+    with pytest.raises(SynthContractsError, match="No space"):
+        house.export()
+    monkeypatch.undo()
     house.export()
 
 

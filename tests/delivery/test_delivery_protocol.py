@@ -132,6 +132,8 @@ def test_a_revoke_under_way_ends_the_export(released: Any, monkeypatch, moment: 
             released.export_with(registry)
     assert released.left_behind() == []
     assert statuses(released) == ["aborted"]
+    # a revoke is seen before the folder gets its name, not only after
+    assert ("sealed" in released.kinds()) == (moment == "after the rename")
 
 
 def test_an_output_that_appears_meanwhile_is_left_alone(
@@ -157,20 +159,25 @@ def test_recovery_leaves_an_export_under_way_alone(released: Any, monkeypatch) -
     """At each step of an export, another thread settles whatever it finds."""
     seen: list[Any] = []
     with released.registry() as registry:
-        write = Registry.write
+        write, fsync = Registry.write, exporting.fsync_folder
 
-        def meddle() -> None:
-            seen.append(recover(registry))
+        def elsewhere() -> None:
+            thread = threading.Thread(target=lambda: seen.append(recover(registry)))
+            thread.start()
+            thread.join()
 
         def watched(self: Registry, kind: str, *rest: Any) -> Any:
             entry = write(self, kind, *rest)
-            if kind != "export_issued":  # that one holds the registry's lock: nobody can meddle
-                thread = threading.Thread(target=meddle)
-                thread.start()
-                thread.join()
+            if kind in {"export_started", "export_sealed"}:
+                elsewhere()
             return entry
 
+        def renamed(folder: Path) -> None:
+            elsewhere()
+            fsync(folder)
+
         monkeypatch.setattr(Registry, "write", watched)
+        monkeypatch.setattr(exporting, "fsync_folder", renamed)
         bundle = released.export_with(registry)
     assert seen == [[], [], []]
     assert released.kinds() == STEPS

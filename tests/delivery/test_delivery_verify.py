@@ -115,6 +115,13 @@ def test_any_changed_byte_is_refused(exported: Exported, data: st.DataObject) ->
     assert check(exported.bundles[form], exported)
 
 
+@pytest.mark.parametrize("spelling", [b"%s ", b" %s", b"%s\n\n", b"%s\t"])
+def test_the_signature_has_one_spelling(bundle: Path, exported: Exported, spelling: bytes) -> None:
+    path = bundle / "tagmanifest-sha256.txt.sig"
+    path.write_bytes(spelling % path.read_bytes().strip())
+    refuse(bundle, exported, "as this tool writes it")
+
+
 @pytest.mark.parametrize("form", ["parquet", "csv"])
 def test_each_file_changed_or_removed_is_refused(
     exported: Exported, tmp_path: Path, form: str
