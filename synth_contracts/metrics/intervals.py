@@ -44,13 +44,16 @@ def clustered_variance(influence: Floats, entity: Ints) -> float:
     return float(np.sum(sums**2) * len(sums) / (len(sums) - 1))
 
 
-def normal(value: float, variance: float, *, lowest: float = -np.inf) -> Interval | None:
-    """Value +- z sd; None without a finite variance. Lower limits do not go below ``lowest``."""
+def normal(
+    value: float, variance: float, *, lowest: float = -np.inf, highest: float = np.inf
+) -> Interval | None:
+    """Value +- z sd; None without a finite variance. Limits stay in lowest .. highest."""
     if not np.isfinite(variance):
         return None
     sd = float(np.sqrt(variance))
     two, one = stats.norm.ppf(0.975) * sd, stats.norm.ppf(0.95) * sd
-    return Interval(max(value - two, lowest), value + two, max(value - one, lowest), value + one)
+    low, high = max(value - two, lowest), min(value + two, highest)
+    return Interval(low, high, max(value - one, lowest), min(value + one, highest))
 
 
 def korn_graubard(share: float, variance: float, effective: float, tests: int) -> Interval:

@@ -60,6 +60,12 @@ def toys() -> Comparison:
 
 
 @pytest.fixture
+def make_toy() -> Callable[..., pd.DataFrame]:
+    """``make_toy(seed, entities, rows, first)``: a frame of the toy schema."""
+    return toy
+
+
+@pytest.fixture
 def remake(toys: Comparison) -> Callable[..., Comparison]:
     """A new Comparison (nothing cached) with some of its parts replaced."""
 

@@ -168,6 +168,16 @@ def test_a_table_without_rows_is_not_measured(metric, toys, remake):
     assert isinstance(read(metric, remake(synthetic=toys.synthetic.iloc[:0])), NotMeasured)
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_value_that_is_no_number_is_not_measured(value, toys, monkeypatch):
+    clean = measure("k_anonymity", toys)
+    broken = replace(METRICS["k_anonymity"], measure=lambda *_: replace(clean, value=value))
+    monkeypatch.setitem(METRICS, "k_anonymity", broken)
+    found = measure("k_anonymity", toys)
+    assert isinstance(found, NotMeasured)
+    assert str(value) in found.reason
+
+
 def test_unknown_metrics_columns_and_options_are_mistakes_of_the_caller(toys):
     with pytest.raises(ValueError, match="no metric"):
         measure("membership", toys)

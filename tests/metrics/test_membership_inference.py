@@ -8,12 +8,15 @@ import pytest
 from synth_contracts.metrics import Measurement, NotMeasured, measure
 from synth_contracts.metrics.privacy.membership_inference import _precision
 
+FEATURES = ("at", "items", "amount", "shop", "kind", "member")
+
 
 def read(comparison) -> Measurement:
     found = measure("membership_inference", comparison)
     assert isinstance(found, Measurement), found
     assert found.lower <= found.value <= found.upper
     assert found.lower <= found.bound_lower <= found.bound_upper <= found.upper
+    assert found.value == max(a["value"] for a in found.details["attacks"].values())
     return found
 
 
@@ -44,13 +47,14 @@ def test_a_bootstrap_of_train_is_recognised_whole(basket_thirds):
     assert found.value > 0.95
 
 
-def test_sizes_do_not_make_members(toys, remake):
-    """A holdout of a third of train's size reads as clean as an equal one: like for like."""
-    few = toys.holdout[toys.holdout["who"] < 1200]
-    assert abs(read(toys).value) < 0.25
-    with_few = read(remake(holdout=few, seed=4))
-    assert abs(with_few.value) < 0.25
-    assert with_few.n == 2 * len(few)
+def test_sizes_do_not_make_members(toys, make_toy, remake):
+    """Four members for each non-member read as clean as equal sides: like for like."""
+    many = make_toy(8, entities=880, first=3000)
+    found = read(remake(train=many))
+    assert abs(found.value) < 0.25
+    assert found.n == 2 * len(toys.holdout)
+    swapped = read(remake(holdout=many))
+    assert abs(swapped.value) < 0.25
 
 
 @pytest.mark.parametrize("name", ["train", "holdout"])
@@ -66,6 +70,34 @@ def test_entities_on_both_sides_are_not_measured(toys, remake):
     found = measure("membership_inference", remake(holdout=toys.train))
     assert isinstance(found, NotMeasured)
     assert "220 entities stand in train and in holdout" in found.reason
+
+
+def test_copies_in_a_void_are_seen_among_many_equal_rows(toys, remake):
+    """Most rows coincide, so distance alone ranks nothing; the reference tells who is rare."""
+    frames = {}
+    for seed, name in enumerate(("train", "holdout", "synthetic")):
+        frame = getattr(toys, name).assign(shop="1", kind="a", member="true", items=1.0, amount=1.0)
+        frame["at"] = np.datetime64("2024-01-01", "ns")
+        rare = frame.index[::8]
+        frame.loc[rare, "amount"] = 1e4 * np.random.default_rng(seed).lognormal(size=len(rare))
+        frames[name] = frame
+    frames["synthetic"].loc[rare, "amount"] = frames["train"].loc[rare, "amount"]
+    found = read(remake(**frames))
+    assert found.details["attack"] == "calibrated"
+    assert found.value > 0.3
+    assert found.details["attacks"]["distance"]["value"] < 0.25
+
+
+def test_ties_are_broken_by_lot(toys, remake):
+    """Rows that are all alike give the attacker nothing, in whatever order they stand."""
+    alike = {
+        name: getattr(toys, name).assign(**dict.fromkeys(FEATURES))
+        for name in ("train", "holdout", "synthetic")
+    }
+    for frame in alike.values():
+        frame["at"] = np.datetime64("2024-01-01", "ns")
+        frame[["items", "amount"]] = 1.0
+    assert abs(read(remake(**alike)).value) < 0.25
 
 
 def test_null_keys_are_entities_of_their_own(toys, remake):

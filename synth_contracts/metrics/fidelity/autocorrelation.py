@@ -75,7 +75,7 @@ def measure(comparison: Comparison, _column: str | None, options: Mapping[str, A
         "entities",
         compared_with="train (the series needs the whole table)",
         floor=_floor(comparison, asked, train, holdout),
-        **limits(normal(value, float(np.var(spread)), lowest=0.0)),
+        **limits(normal(value, float(np.var(spread)), lowest=0, highest=2)),
         details={
             "lags": [int(lag) for lag in asked.lags],
             "rows_outside_the_period_of_train": int(outside.sum()),

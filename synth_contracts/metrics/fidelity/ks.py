@@ -40,5 +40,5 @@ def measure(comparison: Comparison, column: str | None, _options: Mapping[str, A
         "clustered by entity on both sides",
         compared_with="holdout",
         floor=floor_of(comparison, column),
-        **limits(normal(found.value, variance, lowest=0.0)),
+        **limits(normal(found.value, variance, lowest=0, highest=1)),
     )

@@ -40,6 +40,6 @@ def measure(
         "column, from the variance at its largest gap, clustered by entity on both sides",
         compared_with="holdout",
         floor=max(known) if len(known) == len(floors) else None,
-        **limits(normal(found[worst].value, variance, lowest=0.0)),
+        **limits(normal(found[worst].value, variance, lowest=0, highest=1)),
         details={"worst": worst, "empty": empty},
     )

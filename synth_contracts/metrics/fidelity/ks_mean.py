@@ -47,7 +47,7 @@ def measure(
         "variance at the largest gaps, clustered by entity on both sides",
         compared_with="holdout",
         floor=float(np.mean(known)) if len(known) == len(floors) else None,
-        **limits(normal(value, variance, lowest=0.0)),
+        **limits(normal(value, variance, lowest=0, highest=1)),
         details={"columns": {name: ks.value for name, ks in found.items()}, "empty": empty},
     )
 

@@ -35,6 +35,6 @@ def measure(
         method="total variation of weekday shares; limits clustered by entity on both sides",
         compared_with="holdout",
         floor=found.floor,
-        **limits(normal(found.value, found.variance, lowest=0.0)),
+        **limits(normal(found.value, found.variance, lowest=0, highest=1)),
         details={"weekdays_invented": int(np.sum((found.holdout == 0) & (found.synthetic > 0)))},
     )

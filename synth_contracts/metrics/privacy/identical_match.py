@@ -61,7 +61,7 @@ def measure(
         "expectation over all choices of entities, times train's entities over the chosen; "
         "variance clustered by synthetic and by real entity",
         compared_with="an equal number of holdout entities",
-        **limits(normal(min(excess, plain), variance)),
+        **limits(normal(min(excess, plain), variance, lowest=-1, highest=1)),
         details={
             "share_equal_to_train": plain,
             "share_equal_to_holdout": float(np.mean((theirs.holders > 0)[row])),
