@@ -52,8 +52,8 @@ def normal(
         return None
     sd = float(np.sqrt(variance))
     two, one = stats.norm.ppf(0.975) * sd, stats.norm.ppf(0.95) * sd
-    low, high = max(value - two, lowest), min(value + two, highest)
-    return Interval(low, high, max(value - one, lowest), min(value + one, highest))
+    limits = (value - two, value + two, value - one, value + one)
+    return Interval(*(float(min(max(limit, lowest), highest)) for limit in limits))
 
 
 def korn_graubard(share: float, variance: float, effective: float, tests: int) -> Interval:
