@@ -48,7 +48,9 @@ __all__ = [
 ]
 
 
-def build(contract: Contract, *, project: Path | None = None, full_refresh: bool = False) -> BuildResult:
+def build(
+    contract: Contract, *, project: Path | None = None, full_refresh: bool = False
+) -> BuildResult:
     """Build one contract in the project of ``project`` (default: the working folder's).
 
     Returns:

@@ -273,8 +273,23 @@ def _load_demo(clone: Path) -> None:
         )
 
 
+def help_time() -> dict[str, Any]:
+    """Show 10: seconds of each help page, the median of seven cold processes."""
+    out = {}
+    for arguments in (["--help"], ["build", "--help"], ["export", "--help"]):
+        command = [str(Path(sys.executable).parent / "synth-contracts"), *arguments]
+        seconds = []
+        for _ in range(7):
+            start = time.perf_counter()
+            subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+            seconds.append(time.perf_counter() - start)
+        out[" ".join(arguments)] = round(1000 * statistics.median(seconds))
+    return {"milliseconds": out, "held": max(out.values()) < 200}
+
+
 JOBS: dict[str, Any] = {
     "2-build-cost": build_cost,
+    "10-help": help_time,
     "9-two-clones": two_clones,
     **{f"3-seed-{s:02}": lambda s=s: seed_promoted(s) for s in SEEDS},
     **{
@@ -323,7 +338,7 @@ def summary() -> str:
         f"{len(found)} of {len(JOBS)} jobs have run, on commit {', '.join(commits) or '-'}.",
         "",
     ]
-    lines += _show_2(found) + _show_3(found) + _show_4(found) + _show_9(found)
+    lines += _show_2(found) + _show_3(found) + _show_4(found) + _show_9(found) + _show_10(found)
     return "\n".join(lines) + "\n"
 
 
@@ -401,6 +416,15 @@ def _show_9(found: dict[str, Any]) -> list[str]:
         return [*lines, "NOT held.", ""]
     return [*lines, f"Other path, PYTHONHASHSEED and thread count: {body['rows']:,} rows, "
             "none in one release that is not in the other (EXCEPT ALL both ways).", ""]  # fmt: skip
+
+
+def _show_10(found: dict[str, Any]) -> list[str]:
+    body = found.get("10-help")
+    lines = ["## Help", ""]
+    if not body:
+        return [*lines, "Not run.", ""]
+    told = ", ".join(f"`{name}` {ms} ms" for name, ms in body["milliseconds"].items())
+    return [*lines, f"Median of seven cold processes: {told}; limit 200 ms.", ""]
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from synth_contracts.contract import Contract, settle
 from synth_contracts.errors import UsageError
@@ -20,6 +21,7 @@ from synth_contracts.source import (
     refuse_public_secret,
     split,
 )
+from synth_contracts.warehouse import separate_files
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,9 @@ def prepare(settings: Settings, contract: Contract, keys: KeyFolder) -> Prepared
             "the contract names no server", where=where, mend="add a `servers` entry to it"
         )
     database = settings.source_database(contract.source.server, contract.source.database, where)
+    separate_files(
+        source=Path(database), work=settings.target.work, published=settings.target.published
+    )
     source = read_source(contract, database)
     contract = settle(contract, {f.name: str(f.kind) for f in source.schema.fields})
     secret = DEMO_SECRET if settings.demo_split else keys.secret()

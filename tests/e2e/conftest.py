@@ -57,7 +57,8 @@ def write_project(folder: Path, table: pd.DataFrame) -> None:
     (folder / "split.raw").write_bytes(b"synth-contracts test split key 1")
     with duckdb.connect(str(folder / "warehouse" / "source.duckdb")) as connection:
         connection.execute("CREATE SCHEMA raw")
-        connection.execute("CREATE TABLE raw.transactions AS SELECT * FROM table")
+        connection.register("frame", table)
+        connection.execute("CREATE TABLE raw.transactions AS SELECT * FROM frame")
 
 
 @pytest.fixture(scope="session")
