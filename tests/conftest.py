@@ -34,3 +34,23 @@ def few_baskets(baskets: pd.DataFrame) -> pd.DataFrame:
 def flights() -> pd.DataFrame:
     """Flights of 1,200 aeroplanes in 2013 (nycflights13, CC0), 10 columns."""
     return pd.read_parquet(ROOT / "tests" / "data" / "flights_extract.parquet")
+
+
+_DESELECTED: list[str] = []
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    _DESELECTED.extend(item.nodeid for item in items)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line with all four counts, and what was left out: a green run hides nothing."""
+    counts = {
+        name: len(terminalreporter.stats.get(name, []))
+        for name in ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
+    }
+    counts["deselected"] = len(_DESELECTED)
+    told = ", ".join(f"{count} {name}" for name, count in counts.items())
+    terminalreporter.write_line(f"all tests: {told}")
+    for name in _DESELECTED:
+        terminalreporter.write_line(f"deselected: {name} (by -m or -k on the command line)")

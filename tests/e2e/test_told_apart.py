@@ -1,0 +1,78 @@
+"""Fresh entities pass every privacy rule but k_anonymity; three kinds of leaks do not. One seed.
+
+`make shows` measures the same over ten seeds and whole tables (docs/shows.md).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import leaks
+import pandas as pd
+import pytest
+
+import synth_contracts as sc
+
+ROOT = Path(__file__).resolve().parents[2]
+BASKETS = ROOT / "contracts" / "transactions.odcs.yaml"
+FLIGHTS = ROOT / "tests" / "data" / "flights.odcs.yaml"
+NUMERIC = {
+    "baskets": ["n_items", "amount", "n_departments", "retail_disc", "coupon_disc"],
+    "flights": ["dep_delay", "arr_delay", "air_time", "distance"],
+}
+PRIVACY = {"membership_inference", "identical_match", "nearest_neighbor_distance"}
+
+
+@pytest.fixture(scope="module", params=["baskets", "flights"])
+def case(request, few_baskets: pd.DataFrame, flights: pd.DataFrame):
+    table, path = (few_baskets, BASKETS) if request.param == "baskets" else (flights, FLIGHTS)
+    contract = sc.load_contract(path)
+    keys = [
+        contract.roles.entity_key,
+        *(column.name for column in contract.columns if column.primary_key),
+    ]
+    split = leaks.thirds(table, contract.roles.entity_key, 1)
+    return request.param, contract, path, split, keys
+
+
+def verdict_of(contract, split, synthetic) -> sc.Verdict:
+    evaluation = sc.evaluate(
+        contract, train=split.train, holdout=split.holdout, synthetic=synthetic, seed=1
+    )
+    return sc.judge(contract, evaluation)
+
+
+def failed_privacy(verdict: sc.Verdict) -> set[str]:
+    return {
+        state.metric
+        for state in verdict.states
+        if state.metric in PRIVACY and state.status == "failed" and state.value is not None
+    }
+
+
+def test_fresh_entities_pass(case) -> None:
+    _, contract, _, split, _ = case
+    states = {s.metric: s for s in verdict_of(contract, split, split.fresh).states}
+    assert {metric: states[metric].status for metric in PRIVACY} == dict.fromkeys(PRIVACY, "passed")
+
+
+@pytest.mark.parametrize("leak", [leaks.bootstrap, leaks.isolated])
+def test_copies_are_blocked(case, leak) -> None:
+    _, contract, _, split, keys = case
+    verdict = verdict_of(contract, split, leak(split, keys, 1))
+    assert verdict.outcome is sc.Outcome.FAILED
+    assert failed_privacy(verdict)
+
+
+def test_near_copies_are_blocked_by_membership_inference(case, tmp_path: Path) -> None:
+    name, contract, path, split, keys = case
+    text = path.read_text(encoding="utf-8")
+    copy = tmp_path / path.name
+    line = next(line for line in text.splitlines() if "preset: standard" in line)
+    indent = " " * (len(line) - len(line.lstrip()))
+    copy.write_text(text.replace(line, f"{line}\n{indent}disable: [identical_match]"))
+    without = sc.load_contract(copy)
+    near = leaks.near_copies(split, keys, NUMERIC[name], contract.roles.time_index, 1)
+    verdict = verdict_of(without, split, near)
+    assert verdict.outcome is sc.Outcome.FAILED
+    assert "membership_inference" in failed_privacy(verdict)
