@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from synth_contracts.cli.main import run
+from synth_contracts.scaffold import scaffold
 
 ROOT = Path(__file__).resolve().parents[2]
 #: fewer rows and epochs for the GAN than in the demo: it is blocked either way
@@ -40,18 +41,13 @@ class Project:
 
 def write_project(folder: Path, table: pd.DataFrame) -> None:
     """A project with both demo contracts over ``table``; nothing built yet."""
-    (folder / "warehouse").mkdir(parents=True, mode=0o700)
-    (folder / "contracts").mkdir()
+    scaffold(folder)  # as a user would: `init`, then contracts and a source file
     for name in ("transactions", "transactions_gan"):
         text = (ROOT / "contracts" / f"{name}.odcs.yaml").read_text(encoding="utf-8")
         for old, new in _GAN:
             assert name == "transactions" or text.count(old) == 1
             text = text.replace(old, new)
         (folder / "contracts" / f"{name}.odcs.yaml").write_text(text, encoding="utf-8")
-    (folder / "synth-contracts.yml").write_text(
-        "name: tested\ntargets:\n  dev:\n    servers:\n"
-        "      source: {database: warehouse/source.duckdb}\n"
-    )
     (folder / "keys").mkdir(mode=0o700)
     # a fixed split key, so that a run of the tests repeats
     (folder / "split.raw").write_bytes(b"synth-contracts test split key 1")
