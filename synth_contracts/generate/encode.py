@@ -30,7 +30,7 @@ class Codec:
     def encode(self, column: pd.Series) -> np.ndarray:
         """Codes (-1 missing or unknown) or floats (NaN missing) of a canonical column."""
         if self.labels is not None:
-            return np.asarray(pd.Index(self.labels).get_indexer(column), dtype=np.int64)
+            return np.asarray(pd.Index(self.labels).get_indexer(pd.Index(column)), dtype=np.int64)
         if self.unit is not None:
             known = column.notna().to_numpy()
             out = np.full(len(column), np.nan)

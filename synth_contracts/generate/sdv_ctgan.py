@@ -142,14 +142,16 @@ def _decimals(column: pd.Series) -> int | None:
 
 def _canonical(column: pd.Series, field: Field, decimals: int | None) -> np.ndarray:
     if field.kind in CATEGORICAL:
-        return np.asarray(column.astype(object).where(column.notna(), None).to_numpy())
+        values = column.to_numpy(dtype=object, copy=True)
+        values[column.isna().to_numpy()] = None
+        return values
     if field.kind in TEMPORAL:
         stamps = pd.to_datetime(column).astype("datetime64[ns]")
         unit = "D" if field.kind is Kind.DATE else "s"
         return np.asarray(stamps.dt.floor(unit).to_numpy())
-    values = column.to_numpy(dtype="float64")
-    values = values if decimals is None else np.round(values, decimals)
-    return _inside(values, field, decimals)
+    numbers = column.to_numpy(dtype="float64")
+    numbers = numbers if decimals is None else np.round(numbers, decimals)
+    return _inside(numbers, field, decimals)
 
 
 def _inside(values: np.ndarray, field: Field, decimals: int | None) -> np.ndarray:
