@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
@@ -63,6 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line; the exit code instead of an exit (for tests and other programs)."""
+    _quiet_log()
     try:
         result = cli.main(arguments, prog_name="synth-contracts", standalone_mode=False)
     except SynthContractsError as error:
@@ -84,3 +86,11 @@ def run(arguments: list[str] | None = None) -> int:
         )
         return 3
     return result if isinstance(result, int) else 0
+
+
+def _quiet_log() -> None:
+    """Tracebacks of measured faults go to the log, which a user asks for by the debug variable."""
+    if os.environ.get(DEBUG_VARIABLE):
+        logging.basicConfig(level=logging.INFO)
+    else:
+        logging.getLogger("synth_contracts").addHandler(logging.NullHandler())

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from synth_contracts.cli.main import run
+from synth_contracts.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOC = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
@@ -166,6 +169,35 @@ def few_entities(fresh, built) -> int:
     project = fresh()
     replace_source(project, "DELETE FROM raw.transactions WHERE household_id > 400")
     return project.run("build", "transactions")
+
+
+@case
+def broken_metric(fresh, built) -> int:
+    def raises(*_arguments, **_options):
+        raise ZeroDivisionError("a bug")
+
+    faults = {
+        "ks_max": lambda *_arguments, **_options: None,
+        "hour_profile": raises,
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, fault in faults.items():
+            patch.setitem(METRICS, name, replace(METRICS[name], measure=fault))
+        for name, value in (("ks_mean", float("nan")), ("weekday_profile", float("inf"))):
+            patch.setitem(METRICS, name, replace(METRICS[name], measure=_valued(name, value)))
+        code = built.run("build", "transactions", "--full-refresh")
+    (result,) = json.loads((built.folder / "target" / "run_results.json").read_text())["results"]
+    assert result["outcome"] == "NOT_EVALUATED"
+    assert result["release_id"] is None
+    for name in ("ks_mean", "ks_max", "hour_profile", "weekday_profile"):
+        assert name in result["message"]
+    assert built.run("verify", "transactions") == 0  # the release from before stands
+    return code
+
+
+def _valued(name: str, value: float) -> Callable:
+    measure = METRICS[name].measure
+    return lambda *arguments, **options: replace(measure(*arguments, **options), value=value)
 
 
 @case
