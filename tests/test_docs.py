@@ -80,3 +80,10 @@ def test_no_page_or_source_promises_safety() -> None:
         for line in page.read_text(encoding="utf-8").splitlines():
             if promise.search(line):
                 assert "never" in line.lower() or "not" in line.lower(), f"{page.name}: {line}"
+
+
+def test_the_lazy_package_offers_what_the_api_defines() -> None:
+    from synth_contracts import api
+
+    assert sorted(sc.__all__) == sorted(api.__all__)
+    assert all(getattr(sc, name) is getattr(api, name) for name in sc.__all__)
