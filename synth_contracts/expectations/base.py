@@ -51,7 +51,7 @@ class ComparisonProvider(MetricProvider):
         metric_domain_kwargs: dict[str, Any],
         metric_value_kwargs: dict[str, Any],
         metrics: dict[str, Any],  # noqa: ARG002 - the signature is Great Expectations'
-        runtime_configuration: dict[str, Any],  # noqa: ARG002
+        runtime_configuration: dict[str, Any],  # noqa: ARG002 - as above
     ) -> Measuring:
         frame, _, _ = execution_engine.get_compute_domain(
             domain_kwargs=metric_domain_kwargs, domain_type=MetricDomainTypes.TABLE
@@ -76,12 +76,12 @@ class MeasurementProvider(MetricProvider):
 
     @metric_value(engine=PandasExecutionEngine)
     def _pandas(
-        cls,  # noqa: N805
-        execution_engine: PandasExecutionEngine,  # noqa: ARG002
-        metric_domain_kwargs: dict[str, Any],  # noqa: ARG002
+        cls,  # noqa: N805 - pydantic and GX pass the class
+        execution_engine: PandasExecutionEngine,  # noqa: ARG002 - as above
+        metric_domain_kwargs: dict[str, Any],  # noqa: ARG002 - as above
         metric_value_kwargs: dict[str, Any],
         metrics: dict[str, Any],
-        runtime_configuration: dict[str, Any],  # noqa: ARG002
+        runtime_configuration: dict[str, Any],  # noqa: ARG002 - as above
     ) -> Result:
         measuring: Measuring = metrics[COMPARISON]
         return measuring.measure(
@@ -94,9 +94,9 @@ class MeasurementProvider(MetricProvider):
     def _get_evaluation_dependencies(
         cls,
         metric: MetricConfiguration,
-        configuration: Any = None,  # noqa: ARG003
-        execution_engine: Any = None,  # noqa: ARG003
-        runtime_configuration: dict[str, Any] | None = None,  # noqa: ARG003
+        configuration: Any = None,  # noqa: ARG003 - as above
+        execution_engine: Any = None,  # noqa: ARG003 - as above
+        runtime_configuration: dict[str, Any] | None = None,  # noqa: ARG003 - as above
     ) -> dict[str, MetricConfiguration]:
         return {
             COMPARISON: MetricConfiguration(
@@ -124,7 +124,7 @@ class _Limited(BatchExpectation):
     )
 
     @pydantic.validator("reference")
-    def _reference_is_bound(cls, reference: dict[str, str]) -> dict[str, str]:  # noqa: N805
+    def _reference_is_bound(cls, reference: dict[str, str]) -> dict[str, str]:  # noqa: N805 - pydantic and GX pass the class
         if set(reference) != {"bound"} or not reference["bound"]:
             raise ValueError('a reference is {"bound": "<name>"}')
         return reference
@@ -159,8 +159,8 @@ class _Limited(BatchExpectation):
     def _validate(
         self,
         metrics: dict[str, Any],
-        runtime_configuration: dict[str, Any] | None = None,  # noqa: ARG002
-        execution_engine: Any = None,  # noqa: ARG002
+        runtime_configuration: dict[str, Any] | None = None,  # noqa: ARG002 - as above
+        execution_engine: Any = None,  # noqa: ARG002 - as above
     ) -> dict[str, Any]:
         result: Result = metrics[MEASUREMENT]
         state, number = self._decide(result)
@@ -186,7 +186,7 @@ class _Limited(BatchExpectation):
 
     def _within(self, number: float) -> bool:
         # written so that NaN is outside
-        limit: Any = self.max_value if self.operator == "<=" else self.min_value  # type: ignore[attr-defined]
+        limit: Any = self.max_value if self.operator == "<=" else self.min_value  # type: ignore[attr-defined] # made per class
         return bool(number <= limit if self.operator == "<=" else number >= limit)
 
 

@@ -15,9 +15,10 @@ from typing import Any
 
 from synth_contracts.contract.model import Contract
 from synth_contracts.gate import Outcome, Verdict
+from synth_contracts.metrics import Comparison
 from synth_contracts.metrics.measurement import Evaluation, Measurement
 from synth_contracts.report.attacks import attack_rows
-from synth_contracts.report.figures import Tables, figures
+from synth_contracts.report.figures import figures
 from synth_contracts.report.limits import limits, not_measured
 from synth_contracts.report.meanings import meaning_of
 from synth_contracts.report.numbers import finite, plain, rounded, rounded_count
@@ -56,7 +57,7 @@ def build_card(
     evaluation: Evaluation | None,
     verdict: Verdict,
     *,
-    comparison: Tables | None,
+    comparison: Comparison | None,
     provenance: Mapping[str, Any],
     attempts: Sequence[Mapping[str, Any]],
     docs_link: str | None,
@@ -179,7 +180,7 @@ def _are(number: int) -> str:
 def _facts(
     contract: Contract,
     evaluation: Evaluation | None,
-    comparison: Tables | None,
+    comparison: Comparison | None,
     provenance: Mapping[str, Any],
     audience: Audience,
 ) -> dict[str, Any]:
@@ -229,7 +230,7 @@ def _reported(evaluation: Evaluation | None, audience: Audience) -> list[dict[st
     return rows
 
 
-def _figures(comparison: Tables | None, audience: Audience) -> dict[str, Any]:
+def _figures(comparison: Comparison | None, audience: Audience) -> dict[str, Any]:
     if comparison is None:
         return {"missing": "no tables were compared in this attempt"}
     return figures(comparison, audience)

@@ -18,12 +18,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from synth_contracts.metrics import Comparison
 from synth_contracts.tables.schema import NUMERIC, Kind, TableSchema
 
 Ints = npt.NDArray[np.int64]
@@ -37,23 +38,6 @@ DAYS = 800
 #: Random halves of the real entities behind the band of the autocorrelation.
 HALVES = 40
 _WINDOW = 28
-
-
-class Tables(Protocol):
-    """What figures need of a Comparison: canonical frames (tables/frame.py), schema, k, seed."""
-
-    @property
-    def train(self) -> pd.DataFrame: ...  # noqa: D102
-    @property
-    def holdout(self) -> pd.DataFrame: ...  # noqa: D102
-    @property
-    def synthetic(self) -> pd.DataFrame: ...  # noqa: D102
-    @property
-    def schema(self) -> TableSchema: ...  # noqa: D102
-    @property
-    def k(self) -> int: ...  # noqa: D102
-    @property
-    def seed(self) -> int: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -79,7 +63,7 @@ class _Groups:
         return int(np.unique(self.members[1][inside]).size)
 
 
-def figures(tables: Tables, audience: Literal["owner", "analyst"]) -> dict[str, Any]:
+def figures(tables: Comparison, audience: Literal["owner", "analyst"]) -> dict[str, Any]:
     """All figures of a card as finite JSON; a figure that cannot be drawn is {"missing": why}.
 
     ``analyst``: a function of the synthetic table alone, so that it can tell nothing of the real
