@@ -29,6 +29,7 @@ from synth_contracts.contract.rules import (
 )
 
 _NUMERIC = {"integer", "number"}
+_NAMED = {"text", "code", "boolean"}
 _NOT_GENERATED = {"pii", "direct-identifier"}
 
 
@@ -131,6 +132,8 @@ def missing_needs(
         aside = not_compared(roles, columns)
         if not any(kind in _NUMERIC and name not in aside for name, kind in known.items()):
             lacks("numeric")
+        if not any(kind in _NAMED and name not in aside for name, kind in known.items()):
+            lacks("categories")
     return found
 
 
@@ -200,6 +203,7 @@ def expand(contract: Contract) -> dict[str, Any]:
             "codes": list(contract.codes),
             "roles": _camel(asdict(contract.roles)),
             "split": {"holdout": contract.holdout},
+            "blindAbove": contract.blind_above,
             "generator": {
                 "type": generator.type,
                 "rows": "source" if generator.rows is None else generator.rows,

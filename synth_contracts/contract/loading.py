@@ -148,6 +148,7 @@ def _read(path: Path, seen: dict[str, Path], problems: Problems) -> Contract | N
             export=policy,
             expanded={},
             digest="",
+            blind_above=synthetic.blind_above,
         )
     )
 

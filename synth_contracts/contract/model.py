@@ -168,6 +168,8 @@ class Contract:
     export: ExportPolicy
     expanded: Mapping[str, Any]
     digest: str
+    #: the smallest planted leak, in entities, that a run may fail to see; None: not asked
+    blind_above: int | None = None
 
     @property
     def loosened(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from synth_contracts.contract.rules import EXPECTATIONS, RULES, OptionSpec, Rule
 
 _ENGINES = {"greatExpectations", "great-expectations"}
 _NUMERIC = {"integer", "number"}
+_NAMED = {"string", "boolean"}
 
 
 @dataclass
@@ -122,9 +123,10 @@ def _spec(item: Map, column: Column | None, problems: Problems) -> RuleSpec | No
         )
         problems.add(at, what, suggest(str(kind), EXPECTATIONS))
         return None
-    if (spec.scope == "column") != (column is not None):
-        where = "a column's own `quality`" if spec.scope == "column" else "the table's `quality`"
-        problems.add(at, f"`{spec.expectation}` stands in the wrong place", f"move it to {where}")
+    of_column = str(kind).startswith("expect_column_")
+    if of_column != (column is not None):
+        where = "a column's own `quality`" if of_column else "the table's `quality`"
+        problems.add(at, f"`{kind}` stands in the wrong place", f"move it to {where}")
         return None
     return spec
 
@@ -142,6 +144,12 @@ def _rule(
             item.values_at["id"],
             f"`{rule_id}` is the id of another rule",
             f"give this rule the id `{spec.id}`",
+        )
+    if column is not None and rule_id == spec.id and spec.scope == "either":
+        problems.add(
+            item.values_at["id"],
+            f"`{rule_id}` is the id of the rule about the whole table",
+            f"give this rule an id of its own, such as `{rule_id}-{column.name}`",
         )
     severity = item.get("severity", "error")
     if severity not in {"error", "warning"}:
@@ -164,7 +172,7 @@ def _rule(
     return Rule(
         id=rule_id,
         metric=spec.id,
-        expectation=spec.expectation,
+        expectation=implementation["type"],
         column=column.name if column else None,
         operator=spec.operator,
         threshold=threshold,
@@ -245,7 +253,7 @@ def check_columns(
     codes: tuple[str, ...],
     problems: Problems,
 ) -> None:
-    """Record rules about a column whose values no metric compares as numbers.
+    """Record rules about a column whose values their metric cannot compare.
 
     Args:
         quality: the contract's own rules.
@@ -264,6 +272,11 @@ def check_columns(
         kind = kinds.get(folded)
         if folded in compared:
             problems.add(at, f"the rule `{rule.id}` is about `{name}`, {compared[folded]}")
+        elif rule.column is not None and RULES[rule.metric].about == "categories":
+            if kind is not None and kind not in _NAMED and folded not in categories:
+                mend = "list it in `codes` if its integers are categories"
+                text = f"the rule `{rule.id}` needs categories, and `{name}` is a {kind}"
+                problems.add(at, text, mend if kind == "integer" else "")
         elif folded in categories:
             problems.add(at, f"the rule `{rule.id}` is about `{name}`, whose integers are codes")
         elif kind is not None and kind not in _NUMERIC:

@@ -13,11 +13,11 @@ from typing import Any, Literal
 from synth_contracts.contract.model import Family, Judged
 
 #: Counts up whenever a limit or a preset changes, and is part of every contract's digest.
-PRESETS_VERSION = 1
+PRESETS_VERSION = 2
 PRESETS = ("strict", "standard", "exploratory")
 DEFAULT_K = 10
 
-Need = Literal["entityKey", "quasiIdentifiers", "timeIndex", "hours", "numeric"]
+Need = Literal["entityKey", "quasiIdentifiers", "timeIndex", "hours", "numeric", "categories"]
 #: "k" stands for the contract's k; "report" is measured and printed, not judged.
 Limit = float | Literal["k", "report"]
 
@@ -28,6 +28,7 @@ NEED_IN_WORDS: Mapping[Need, str] = {
     "timeIndex": "no time index",
     "hours": "the time index has no hours",
     "numeric": "no numeric column",
+    "categories": "no column of categories",
 }
 
 
@@ -45,10 +46,11 @@ class OptionSpec:
 
 @dataclass(frozen=True)
 class RuleSpec:
-    """One metric's rule. A limit lies in ``[lowest, below)``: from ``below`` on none can break it.
+    """One metric's rule. A limit lies in ``[lowest, below)``: outside it none can break it.
 
     ``judged`` is the number that is judged, ``strict_judged`` under the preset ``strict``; a
-    contract cannot change either.
+    contract cannot change either. A rule of scope "either" is asked of the table (its worst column)
+    or of one column; ``about`` is what a column must hold.
     """
 
     id: str
@@ -57,7 +59,8 @@ class RuleSpec:
     limits: Mapping[str, Limit]
     judged: Judged = "value"
     strict_judged: Judged | None = None
-    scope: Literal["table", "column"] = "table"
+    scope: Literal["table", "column", "either"] = "table"
+    about: Literal["numbers", "categories"] = "numbers"
     needs: tuple[Need, ...] = ()
     options: Mapping[str, OptionSpec] = field(default_factory=dict)
     lowest: float = 0.0
@@ -65,9 +68,15 @@ class RuleSpec:
 
     @property
     def expectation(self) -> str:
-        """The Great Expectations type, ``expect_table_<id>_to_be_at_most`` and its kin."""
+        """The Great Expectations type that presets ask, ``expect_table_<id>_to_be_at_most``."""
+        return self.expectations[0]
+
+    @property
+    def expectations(self) -> tuple[str, ...]:
+        """All its Great Expectations types: of the table, of a column, or of both."""
         end = "most" if self.operator == "<=" else "least"
-        return f"expect_{self.scope}_{self.id}_to_be_at_{end}"
+        scopes = ("table", "column") if self.scope == "either" else (self.scope,)
+        return tuple(f"expect_{scope}_{self.id}_to_be_at_{end}" for scope in scopes)
 
     @property
     def limit_kwarg(self) -> str:
@@ -93,34 +102,54 @@ _SERIES_OPTIONS = {
     "aggregate": OptionSpec("choice", "count", ("count", "sum")),
     "column": OptionSpec("column"),
     "frequency": OptionSpec("choice", "day", ("day", "hour")),
-    "lags": OptionSpec("lags", list(range(1, 29))),
 }
+_LAGS = {"lags": OptionSpec("lags", list(range(1, 29)))}
 
 RULES: Mapping[str, RuleSpec] = {
     spec.id: spec
     for spec in (
         RuleSpec("membership_inference", "privacy", "<=", _presets(0.30, 0.25, 0.30),
                  strict_judged="bound"),
+        RuleSpec("recognized_entities", "privacy", "<=", _presets(0.0, 5.0, 20.0),
+                 judged="lower", below=200.0),
+        RuleSpec("entity_membership_inference", "privacy", "<=", _presets(0.35, 0.40, 0.50),
+                 needs=("entityKey",)),
+        RuleSpec("outlier_membership_inference", "privacy", "<=", _presets(0.25, 0.25, "report")),
         RuleSpec("identical_match", "privacy", "<=", _presets(0.005, 0.005, 0.005),
                  judged="lower"),
         RuleSpec("nearest_neighbor_distance", "privacy", "<=", _presets(0.58, 0.60, 0.65)),
         RuleSpec("k_anonymity", "privacy", ">=", _presets("k", "k", "k"),
                  needs=("quasiIdentifiers",), lowest=2.0, below=1e9),
+        RuleSpec("replicated_uniques", "privacy", "<=", _presets(0.02, 0.05, "report"),
+                 needs=("quasiIdentifiers",)),
         RuleSpec("ks_mean", "fidelity", "<=", _presets(0.05, 0.09, 0.30), needs=("numeric",)),
         RuleSpec("ks_max", "fidelity", "<=", _presets(0.10, 0.15, None), needs=("numeric",)),
         RuleSpec("ks", "fidelity", "<=", {}, scope="column"),
+        RuleSpec("total_variation", "fidelity", "<=", _presets(0.05, 0.10, "report"),
+                 judged="over_floor", scope="either", about="categories", needs=("categories",)),
+        RuleSpec("missingness", "fidelity", "<=", _presets(0.02, 0.05, 0.10)),
+        RuleSpec("pair_association", "fidelity", "<=", _presets(0.10, 0.13, 0.50)),
         RuleSpec("autocorrelation", "fidelity", "<=", _presets(0.05, 0.10, None),
-                 judged="over_floor", needs=("timeIndex",), options=_SERIES_OPTIONS, below=2.0),
+                 judged="over_floor", needs=("timeIndex",), options={**_SERIES_OPTIONS, **_LAGS},
+                 below=2.0),
+        RuleSpec("calendar_correlation", "fidelity", ">=", _presets(0.60, 0.40, None),
+                 judged="ceiling_share", needs=("timeIndex",), options=_SERIES_OPTIONS,
+                 lowest=0.05, below=10.0),
         RuleSpec("hour_profile", "fidelity", "<=", _presets(0.08, 0.15, None),
                  needs=("timeIndex", "hours")),
         RuleSpec("weekday_profile", "fidelity", "<=", _presets(0.03, 0.04, None),
                  needs=("timeIndex",)),
+        RuleSpec("entity_profile", "fidelity", "<=", _presets(0.06, 0.10, None),
+                 needs=("entityKey",)),
+        RuleSpec("detection", "fidelity", "<=", _presets(0.60, 0.70, None)),
         RuleSpec("constraint_violations", "validity", "<=", _presets(0.0, 0.0, 0.0), below=1e12),
     )
 }  # fmt: skip
 
 #: expectation type -> its rule
-EXPECTATIONS: Mapping[str, RuleSpec] = {spec.expectation: spec for spec in RULES.values()}
+EXPECTATIONS: Mapping[str, RuleSpec] = {
+    name: spec for spec in RULES.values() for name in spec.expectations
+}
 
 
 def preset_rules(preset: str | None) -> dict[str, Limit]:

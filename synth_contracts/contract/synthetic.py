@@ -30,13 +30,13 @@ class Synthetic:
     roles: Roles = field(default_factory=Roles)
     holdout: float = 0.3
     generator: GeneratorSpec = field(default_factory=GeneratorSpec)
+    blind_above: int | None = None
 
 
 def read_synthetic(section: Map, columns: tuple[Column, ...], problems: Problems) -> Synthetic:
     """The section as it is meant; faults are recorded."""
-    for key in ("blindAbove", "relationships"):
-        if section.get(key) not in (None, []):
-            _not_yet(section, key, problems)
+    if section.get("relationships") not in (None, []):
+        _not_yet(section, "relationships", problems)
     preset = section.get("preset")
     roles = _roles(section, columns, problems)
     codes = _codes(section, columns, roles, problems)
@@ -49,6 +49,7 @@ def read_synthetic(section: Map, columns: tuple[Column, ...], problems: Problems
         roles=roles,
         holdout=float(split.get("holdout", 0.3)),
         generator=_generator(section.get("generator") or Map(), codes, problems),
+        blind_above=section.get("blindAbove"),
     )
 
 

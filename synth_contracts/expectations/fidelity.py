@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from great_expectations.compatibility import pydantic
 
-from synth_contracts.expectations.base import ColumnAtMost, TableAtMost
+from synth_contracts.expectations.base import ColumnAtMost, TableAtLeast, TableAtMost
 
 
 class ExpectColumnKsToBeAtMost(ColumnAtMost):
@@ -25,6 +25,30 @@ class ExpectTableKsMaxToBeAtMost(TableAtMost):
     metric = "ks_max"
 
 
+class ExpectTableTotalVariationToBeAtMost(TableAtMost):
+    """Expect the shares of every column's categories to be near the holdout's."""
+
+    metric = "total_variation"
+
+
+class ExpectColumnTotalVariationToBeAtMost(ColumnAtMost):
+    """Expect the shares of a column's categories to be near the holdout's."""
+
+    metric = "total_variation"
+
+
+class ExpectTableMissingnessToBeAtMost(TableAtMost):
+    """Expect every column to miss as many values as in the holdout."""
+
+    metric = "missingness"
+
+
+class ExpectTablePairAssociationToBeAtMost(TableAtMost):
+    """Expect pairs of columns to be distributed together as in the holdout."""
+
+    metric = "pair_association"
+
+
 class ExpectTableAutocorrelationToBeAtMost(TableAtMost):
     """Expect the detrended series to repeat itself at the same lags as the real one.
 
@@ -42,6 +66,18 @@ class ExpectTableAutocorrelationToBeAtMost(TableAtMost):
     success_keys: ClassVar[tuple[str, ...]] = (*TableAtMost.success_keys, *option_keys)
 
 
+class ExpectTableCalendarCorrelationToBeAtLeast(TableAtLeast):
+    """Expect the detrended series to move with the real one over the same days."""
+
+    metric = "calendar_correlation"
+    option_keys = ("aggregate", "column", "frequency")
+
+    aggregate: str | None = pydantic.Field(..., description="count or sum")
+    column: str | None = pydantic.Field(..., description="the column that is summed")
+    frequency: str | None = pydantic.Field(..., description="day or hour")
+    success_keys: ClassVar[tuple[str, ...]] = (*TableAtLeast.success_keys, *option_keys)
+
+
 class ExpectTableHourProfileToBeAtMost(TableAtMost):
     """Expect the hours of the day to hold the same shares of rows as in the real table."""
 
@@ -52,6 +88,18 @@ class ExpectTableWeekdayProfileToBeAtMost(TableAtMost):
     """Expect the days of the week to hold the same shares of rows as in the real table."""
 
     metric = "weekday_profile"
+
+
+class ExpectTableEntityProfileToBeAtMost(TableAtMost):
+    """Expect entities to hold as many rows as real ones do."""
+
+    metric = "entity_profile"
+
+
+class ExpectTableDetectionToBeAtMost(TableAtMost):
+    """Expect a classifier to tell synthetic rows from unseen real ones hardly better than luck."""
+
+    metric = "detection"
 
 
 class ExpectTableConstraintViolationsToBeAtMost(TableAtMost):

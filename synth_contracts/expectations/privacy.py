@@ -9,6 +9,30 @@ class ExpectTableMembershipInferenceToBeAtMost(TableAtMost):
     metric = "membership_inference"
 
 
+class ExpectTableRecognizedEntitiesToBeAtMost(TableAtMost):
+    """Expect hardly an entity to be recognised for certain as one that was trained on."""
+
+    metric = "recognized_entities"
+
+
+class ExpectTableEntityMembershipInferenceToBeAtMost(TableAtMost):
+    """Expect attacks on whole entities to do no better than the limit allows."""
+
+    metric = "entity_membership_inference"
+
+
+class ExpectTableOutlierMembershipInferenceToBeAtMost(TableAtMost):
+    """Expect attacks on the most isolated entities to do no better than the limit allows."""
+
+    metric = "outlier_membership_inference"
+
+
+class ExpectTableReplicatedUniquesToBeAtMost(TableAtMost):
+    """Expect entities unique on the quasi-identifiers to be replicated no more than unseen ones."""
+
+    metric = "replicated_uniques"
+
+
 class ExpectTableIdenticalMatchToBeAtMost(TableAtMost):
     """Expect hardly more rows equal to training rows than a holdout has."""
 

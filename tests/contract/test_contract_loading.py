@@ -47,7 +47,7 @@ def test_the_demo_contract_says_what_the_baskets_are(demo_path, monkeypatch):
     assert (contract.source.schema, contract.source.table) == ("raw", "transactions")
     # no rule of the preset is overridden, disabled or not asked
     assert {rule.origin for rule in contract.rules} == {"preset"}
-    assert len(contract.rules) == 10
+    assert len(contract.rules) == 20
     assert contract.not_asked == ()
     assert contract.loosened == ()
 
@@ -82,7 +82,7 @@ def test_both_examples_of_the_specification_load(examples):
     assert (ks.metric, ks.column, ks.threshold) == ("ks", "amount", 0.04)
     assert minimal.columns == ()
     assert minimal.export.ticket_pattern == "^DATA-[0-9]+$"
-    assert len(minimal.rules) == 10
+    assert len(minimal.rules) == 20
 
 
 def test_a_version_3_1_document_has_no_vendor(bent, demo_path):
@@ -144,7 +144,8 @@ BENT = {
     "parameter": ([("seed: 7", "seed: 7\n            parameters: {leaf_row: 200}")], "62:26", "no parameter `leaf_row`", "`leaf_rows`"),
     "small leaf": ([("seed: 7", "seed: 7\n            parameters: {leaf_rows: 15}")], "62:37", "from 100", ""),
     "epsilon": ([("seed: 7", "seed: 7\n            epsilon: 1.0")], "62:22", "`epsilon: 1.0` is not available yet", ""),
-    "blindAbove": ([("k: 10", "blindAbove: 0")], "49:23", "not available yet", ""),
+    "blindAbove": ([("k: 10", "blindAbove: 0")], "49:23", "at least 1", ""),
+    "blindAbove in parts": ([("k: 10", "blindAbove: 0.5")], "49:23", "must be", ""),
     "holidays": ([("holidays: US", "holidays: usa")], "62:34", "must match", ""),
     "other value": ([("otherValue: {store_id", "otherValue: {store")], "63:86", "not in `codes`", "`store_id`"),
     "code of text": ([("codes: [store_id]", "codes: [store_id, age]")], "50:29", "codes are integers", ""),

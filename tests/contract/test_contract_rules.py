@@ -12,16 +12,27 @@ from synth_contracts.contract.rules import PRESETS, preset_rules
 #: The limits of the rules that exist: strict, standard, exploratory, and what is judged.
 LIMITS = {
     "membership_inference": (0.30, 0.25, 0.30, "value"),
+    "recognized_entities": (0, 5, 20, "lower"),
+    "entity_membership_inference": (0.35, 0.40, 0.50, "value"),
+    "outlier_membership_inference": (0.25, 0.25, "report", "value"),
     "identical_match": (0.005, 0.005, 0.005, "lower"),
     "nearest_neighbor_distance": (0.58, 0.60, 0.65, "value"),
     "k_anonymity": (10, 10, 10, "value"),
+    "replicated_uniques": (0.02, 0.05, "report", "value"),
     "ks_mean": (0.05, 0.09, 0.30, "value"),
     "ks_max": (0.10, 0.15, None, "value"),
+    "total_variation": (0.05, 0.10, "report", "over_floor"),
+    "missingness": (0.02, 0.05, 0.10, "value"),
+    "pair_association": (0.10, 0.13, 0.50, "value"),
     "autocorrelation": (0.05, 0.10, None, "over_floor"),
+    "calendar_correlation": (0.60, 0.40, None, "ceiling_share"),
     "hour_profile": (0.08, 0.15, None, "value"),
     "weekday_profile": (0.03, 0.04, None, "value"),
+    "entity_profile": (0.06, 0.10, None, "value"),
+    "detection": (0.60, 0.70, None, "value"),
     "constraint_violations": (0, 0, 0, "value"),
 }
+AT_LEAST = {"k_anonymity", "calendar_correlation"}
 KINDS = {
     "basket_id": "integer", "household_id": "integer", "store_id": "code",
     "transaction_timestamp": "timestamp", "n_items": "integer", "amount": "number",
@@ -46,15 +57,15 @@ def rule(rule_id, metric, limit="max_value: 0.2", **more):
 def test_presets_hold_their_limits(index, preset, bent):
     contract = bent(("preset: standard", f"preset: {preset}"))
     limits = {r.id: r.threshold for r in contract.rules}
-    assert limits == {k: v[index] for k, v in LIMITS.items() if v[index] is not None}
+    assert limits == {k: v[index] for k, v in LIMITS.items() if v[index] not in (None, "report")}
     for r in contract.rules:
         judged = (
             "bound" if (r.id, preset) == ("membership_inference", "strict") else LIMITS[r.id][3]
         )
         assert (r.judged, r.severity, r.metric, r.column) == (judged, "error", r.id, None)
-        assert r.operator == (">=" if r.id == "k_anonymity" else "<=")
+        assert r.operator == (">=" if r.id in AT_LEAST else "<=")
         assert not r.loosened
-    assert contract.report_only == ()
+    assert contract.report_only == tuple(k for k, v in LIMITS.items() if v[index] == "report")
 
 
 def test_k_is_the_limit_of_k_anonymity(bent):
@@ -73,6 +84,8 @@ def test_missing_roles_are_not_asked(bent):
     )
     assert {(n.id, n.reason, n.disabled) for n in contract.not_asked} == {
         ("k_anonymity", "no quasi-identifiers", False),
+        ("replicated_uniques", "no quasi-identifiers", False),
+        ("calendar_correlation", "no time index", False),
         ("autocorrelation", "no time index", False),
         ("hour_profile", "no time index", False),
         ("weekday_profile", "no time index", False),
@@ -118,6 +131,18 @@ def test_keys_and_codes_are_no_numeric_columns(bent):
     assert one.not_asked == ()
 
 
+def test_codes_texts_and_booleans_are_categories(bent):
+    contract = bent()
+    named = {name for name, kind in KINDS.items() if kind in {"text", "code"}}
+    bare = {name: kind for name, kind in KINDS.items() if name not in named}
+    settled = settle(contract, bare)
+    assert {(n.id, n.reason) for n in settled.not_asked} == {
+        ("total_variation", "no column of categories"),
+    }  # fmt: skip
+    assert settle(contract, {**bare, "STORE_ID": "code"}).not_asked == ()
+    assert settle(contract, {**bare, "member": "boolean"}).not_asked == ()
+
+
 def test_settling_keeps_what_the_contract_writes(with_rules):
     contract = with_rules(
         rule("ks_mean", "ks_mean", "max_value: 0.2"), "{type: text, description: x}"
@@ -152,7 +177,7 @@ def test_an_explicit_rule_overrides_and_a_weaker_one_reads_loosened(written, loo
     (contract,) = report.contracts
     (own,) = [r for r in contract.rules if r.origin == "contract"]
     assert [r.id for r in contract.rules].count(own.id) == 1
-    assert len(contract.rules) == 10
+    assert len(contract.rules) == len(LIMITS)
     assert own.loosened is loosened
     assert contract.loosened == ((own.id,) if loosened else ())
     assert any("LOOSENED" in w.message for w in report.warnings) is loosened
@@ -183,7 +208,7 @@ def test_another_rule_of_the_same_metric_stands_beside(with_rules):
     )  # fmt: skip
     (contract,) = report.contracts
     ids = [r.id for r in contract.rules]
-    assert len(ids) == 11
+    assert len(ids) == len(LIMITS) + 1
     assert {"autocorrelation", "autocorrelation-hourly"} <= set(ids)
     assert contract.rules[-1].options == {
         "aggregate": "sum", "column": "amount", "frequency": "hour", "lags": [24, 168],
@@ -203,7 +228,9 @@ REFUSED = {
     "no limit": (rule("ks_mean", "ks_mean", ""), "lacks `max_value`"),
     "wrong limit": (rule("ks_mean", "ks_mean", "min_value: 0.1").replace("least", "most"), "lacks `max_value`"),
     "wrong end": (rule("ks_mean", "ks_mean", "min_value: 0.1"), "unknown expectation"),
-    "not yet": (rule("detection", "detection", "max_value: 0.7"), "unknown expectation"),
+    "not yet": (rule("l_diversity", "l_diversity", "max_value: 2"), "unknown expectation"),
+    "wrong side": (rule("a", "calendar_correlation", "max_value: 0.7"), "unknown expectation"),
+    "no lags here": (rule("a", "calendar_correlation", "min_value: 0.7, lags: [7]"), "no argument `lags`"),
     "typo": (rule("ks_mean", "ks_meen", "max_value: 0.1"), "unknown expectation"),
     "kwarg": (rule("ks_mean", "ks_mean", "max_value: 0.1, maximum: 3"), "no argument `maximum`"),
     "lags": (rule("a", "autocorrelation", "max_value: 0.1, lags: [0]"), "whole numbers from 1"),
@@ -272,6 +299,17 @@ def test_column_rules_stand_on_numeric_columns(with_rules):
     assert "wrong place" in table_rule.problems[0].message
 
 
+def test_total_variation_is_asked_of_the_table_or_of_a_column_of_categories(with_rules):
+    written = rule("total_variation-x", "total_variation").replace("expect_table", "expect_column")
+    on_amount = with_rules(written, column=True)
+    assert "needs categories, and `amount` is a number" in on_amount.problems[0].message
+    same_id = with_rules(written.replace("-x", ""), column=True)
+    assert "`total_variation-amount`" in same_id.problems[0].mend
+    (contract,) = with_rules(rule("total_variation", "total_variation", "max_value: 0.2")).contracts
+    (own,) = [r for r in contract.rules if r.metric == "total_variation"]
+    assert (own.judged, own.column, own.loosened) == ("over_floor", None, True)
+
+
 def test_text_rules_are_listed_as_not_asked(with_rules):
     (contract,) = with_rules(
         "{id: by-eye, type: text, description: Someone looks at it.}"
@@ -289,7 +327,7 @@ def test_membership_inference_must_gate(with_rules):
 
 
 def test_lint_warns_of_similarity_alone(bent, faults):
-    report = faults(("k: 10", "disable: [identical_match]"))
+    report = faults(("k: 10", "disable: [identical_match, recognized_entities]"))
     words = " ".join(w.message for w in report.warnings)
     assert "a similarity and no attack" in words
     assert "LOOSENED: identical_match" in words
@@ -303,7 +341,7 @@ def test_lint_warns_of_limits_no_real_rows_meet(with_rules):
 def test_the_table_names_itself_consistently():
     for rule_id, spec in RULES.items():
         assert spec.id == rule_id
-        assert EXPECTATIONS[spec.expectation] is spec
+        assert all(EXPECTATIONS[name] is spec for name in spec.expectations)
         assert set(spec.limits) <= set(PRESETS)
     assert set(LIMITS) | {"ks"} == set(RULES)
     assert preset_rules(None) == {}
