@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from synth_contracts.metrics import attacks, cells, encoding
-from synth_contracts.metrics.cells import Side
+from synth_contracts.metrics.cells import Floats, Side
 from synth_contracts.metrics.neighbours import Vectors
 from synth_contracts.tables import TableSchema
 
@@ -79,8 +79,28 @@ class Comparison:
         )
 
     @cached_property
-    def scores(self) -> attacks.Scores:
-        """What each attack believes of each row of train (members) and holdout (non-members)."""
-        return attacks.score(
+    def nearby(self) -> attacks.Nearby:
+        """Nearest synthetic and reference rows of each row of train, then of holdout."""
+        return attacks.observe(
             self.train_side, self.holdout_side, self.vectors, self.rng("reference halves")
         )
+
+    @cached_property
+    def candidates(self) -> attacks.Candidates:
+        """Whose rows they are: entity codes of the three sides."""
+        return attacks.Candidates.of(self.train_side, self.holdout_side, self.synthetic_side)
+
+    @cached_property
+    def calendar(self) -> attacks.Calendar | None:
+        """Days of the real rows and the synthetic totals per day; None without a time index."""
+        return attacks.calendar_of(self)
+
+    @cached_property
+    def scores(self) -> dict[str, Floats]:
+        """What each attack believes of each row of train (members), then of holdout."""
+        return attacks.row_scores(self.nearby)
+
+    @cached_property
+    def entity_scores(self) -> dict[str, Floats]:
+        """What each attack believes of each entity of train (members), then of holdout."""
+        return attacks.entity_scores(self.nearby, self.candidates, self.calendar)

@@ -47,17 +47,15 @@ def measure(
             raise CannotMeasure(
                 f"{side.entities} entities in {name}, and the attack needs {FEWEST_ENTITIES}"
             )
-    scores = comparison.scores
+    scores, cut = comparison.scores, comparison.nearby.cut
     mass = float(min(train.rows, holdout.rows))
     guesses = max(float(FEWEST_GUESSES), GUESSED_SHARE * 2 * mass)
     found: dict[str, _Tail] = {}
-    for name in scores.members:
+    for name, believed in scores.items():
         rng = comparison.rng(f"membership ties {name}")
-        tail = _Ranking.of(
-            scores.members[name], train.entity, scores.others[name], holdout.entity, mass, rng
-        )
+        tail = _Ranking.of(believed[:cut], train.entity, believed[cut:], holdout.entity, mass, rng)
         found[name] = tail.measure(
-            guesses, comparison.rng(f"membership halves {name}"), tests=len(scores.members)
+            guesses, comparison.rng(f"membership halves {name}"), tests=len(scores)
         )
     best = max(found, key=lambda name: found[name].value)
     tails = found.values()
@@ -86,7 +84,7 @@ def measure(
             "non_member_rows": holdout.rows,
             "member_entities": train.entities,
             "non_member_entities": holdout.entities,
-            "reference_rows": list(scores.reference_rows),
+            "reference_rows": list(comparison.nearby.reference_rows),
         },
     )
 
