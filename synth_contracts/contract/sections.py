@@ -144,8 +144,8 @@ def synthetic_section() -> dict[str, Any]:
         ),
         generator=generator,
         blindAbove=_count(
-            "The smallest planted leak, in entities, that the attacks may fail to see: above it the "
-            "card says blind, and the preset strict comes to no verdict.",
+            "The smallest planted leak, in entities, that the attacks may fail to see: above it "
+            "the card says blind, and the preset strict comes to no verdict.",
             type=["integer", "null"],
         ),
         relationships={"type": ["array", "null"], "description": "Not available yet: empty only."},
