@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from synth_contracts.coarsening import entities_per_value
 from synth_contracts.generate.encode import time_unit
-from synth_contracts.generate.protect import entities_per_value
 
 HOUR = 3_600_000_000_000
 _MINUTE = 60_000_000_000

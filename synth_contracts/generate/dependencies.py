@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from synth_contracts.generate.protect import entities_per_value
+from synth_contracts.coarsening import entities_per_value
 from synth_contracts.generate.trees import Values
 
 _PROBE = 5_000

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from sklearn.tree import DecisionTreeRegressor
 
-from synth_contracts.generate.protect import entities_per_value
+from synth_contracts.coarsening import entities_per_value
 
 _ONE_HOT = 8  # classes up to which a tree's squared error on indicators is the Gini index
 _EMBEDDING = 4

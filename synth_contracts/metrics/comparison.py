@@ -6,13 +6,14 @@ metric asks for it and once per comparison. Nothing depends on the order of rows
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from synth_contracts.metrics import attacks, cells, encoding
+from synth_contracts.coarsening import Coarsening
+from synth_contracts.metrics import attacks, cells, encoding, matching
 from synth_contracts.metrics.cells import Floats, Side
 from synth_contracts.metrics.neighbours import Vectors
 from synth_contracts.tables import TableSchema
@@ -29,6 +30,10 @@ class Comparison:
         schema: fields and roles of all three.
         k: the contract's k; reported beside k-anonymity.
         seed: >= 0; every random stream of the metrics derives from it.
+        attempt: >= 1, the number of this try; one-sided bounds hold at 1 - .05 / attempt.
+        coarsening: what the protected view of :meth:`matched` coarsens; None compares raw tables.
+        uncoarsened: quasi-identifiers and entity key of the candidate before it was recoded, a
+            canonical frame; None where nobody kept them.
     """
 
     train: pd.DataFrame
@@ -37,6 +42,12 @@ class Comparison:
     schema: TableSchema
     k: int = 10
     seed: int = 0
+    attempt: int = 1
+    coarsening: Coarsening | None = None
+    uncoarsened: pd.DataFrame | None = None
+    _matched: dict[tuple[int, bool], matching.Three] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     def rng(self, label: str) -> np.random.Generator:
         """The random stream of that name: the same for the same seed, whoever asked before."""
@@ -68,10 +79,14 @@ class Comparison:
         return len(self.train_side.keys & self.holdout_side.keys)
 
     @cached_property
+    def encoder(self) -> encoding.Encoder:
+        """Columns as one space of numbers, fitted on train and holdout together."""
+        return encoding.fit([self.train_side.frame, self.holdout_side.frame], self.schema.features)
+
+    @cached_property
     def vectors(self) -> tuple[Vectors, Vectors, Vectors]:
         """Encoded train, holdout and synthetic, the encoder fitted on the first two together."""
-        sides = self._sides
-        encoder = encoding.fit([sides[0].frame, sides[1].frame], self.schema.features)
+        sides, encoder = self._sides, self.encoder
         return (
             encoder.encode(sides[0].frame),
             encoder.encode(sides[1].frame),
@@ -104,3 +119,28 @@ class Comparison:
     def entity_scores(self) -> dict[str, Floats]:
         """What each attack believes of each entity of train (members), then of holdout."""
         return attacks.entity_scores(self.nearby, self.candidates, self.calendar)
+
+    @property
+    def repeats(self) -> int:
+        """How many times :meth:`matched` samples the larger sides down: repeats 0 .. this - 1."""
+        return matching.repeats(self._sides)
+
+    def matched_raw(self, repeat: int) -> matching.Three:
+        """Train, holdout and synthetic at equal numbers of entities, values as they are."""
+        if (repeat, False) not in self._matched:
+            self._matched[repeat, False] = matching.matched(
+                self._sides, self.schema, self.rng(f"matched {repeat}")
+            )
+        return self._matched[repeat, False]
+
+    def matched(self, repeat: int) -> matching.Three:
+        """The same entities as :meth:`matched_raw` in the protected view; shared by metrics.
+
+        Raises:
+            CannotMeasure: fewer than 2k entities a side.
+        """
+        if (repeat, True) not in self._matched:
+            self._matched[repeat, True] = matching.protected(
+                self.matched_raw(repeat), self.coarsening, self.schema
+            )
+        return self._matched[repeat, True]

@@ -7,7 +7,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth_contracts.generate.recode import Quasi, recode
+from synth_contracts.coarsening import Quasi, recode
 
 
 def smallest(frame: pd.DataFrame, owner: np.ndarray, names: list[str]) -> int:

@@ -1,0 +1,143 @@
+"""k-anonymity by recoding; no row is dropped.
+
+Hierarchical: within each class of the quasi-identifiers so far (which holds at least k entities by
+induction) the values of the next one that fewer than k entities hold are recoded; while the
+recoded group is itself too small, the next smallest value joins it. Numbers and times have no
+``other``: neighbouring values are merged and take the commonest of their group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from synth_contracts.coarsening.rare import entities_per_value
+
+
+@dataclass(frozen=True)
+class Quasi:
+    """One quasi-identifier: what stands for its grouped values.
+
+    ``ordered`` columns merge neighbours. Otherwise ``token`` is the value for the group (None is
+    missing), or, where ``has_token`` is False, the group takes its commonest value.
+    """
+
+    name: str
+    ordered: bool = False
+    has_token: bool = True
+    token: str | None = None
+
+
+def recode(
+    frame: pd.DataFrame, entities: np.ndarray, quasi: Sequence[Quasi], k: int
+) -> pd.DataFrame:
+    """A copy of ``frame`` in which every class over ``quasi`` holds at least k entities.
+
+    Columns that are constant within entities come first, then by number of values: the widest
+    column pays. A table of fewer than k entities ends as a single class.
+
+    Args:
+        frame: canonical rows.
+        entities: integer entity of each row.
+        quasi: the quasi-identifiers.
+        k: smallest class, in entities.
+    """
+    out = frame.copy()
+    if not len(frame):
+        return out
+    coded = {q.name: pd.factorize(frame[q.name], sort=True) for q in quasi}
+    owner = pd.factorize(entities)[0].astype(np.int64)
+
+    def rank(q: Quasi) -> tuple[bool, int, str]:
+        codes, labels = coded[q.name]
+        held = len(np.unique(owner * (len(labels) + 1) + codes + 1))
+        return held > owner.max() + 1, len(labels), q.name
+
+    prefix = np.zeros(len(frame), dtype=np.int64)
+    for q in sorted(quasi, key=rank):
+        codes, labels = coded[q.name]
+        token = _code_of(labels, q.token) if q.has_token and not q.ordered else None
+        if token == len(labels):
+            labels = labels.append(pd.Index([q.token], dtype=object))
+        new = codes.astype(np.int64)
+        order = np.argsort(prefix, kind="stable")
+        bounds = np.flatnonzero(np.diff(prefix[order], prepend=-1))
+        for rows in np.split(order, bounds[1:]):
+            merge = _merge_ordered if q.ordered else _merge_named
+            new[rows] = merge(codes[rows], owner[rows], token, k)
+        changed = new != codes
+        if changed.any():
+            out[q.name] = _values(frame[q.name], labels, new)
+        prefix = pd.factorize(prefix * (len(labels) + 1) + new + 1)[0].astype(np.int64)
+    return out
+
+
+def _code_of(labels: pd.Index, token: str | None) -> int:
+    """The token's code: -1 for missing, one past the last for a value not yet in the table."""
+    if token is None:
+        return -1
+    found = np.flatnonzero(labels == token)
+    return int(found[0]) if len(found) else len(labels)
+
+
+def _values(column: pd.Series, labels: pd.Index, codes: np.ndarray) -> np.ndarray:
+    if column.dtype == object:
+        return np.asarray(np.array([*labels, None], dtype=object)[codes])
+    known = labels.to_numpy()
+    missing = np.array([np.nan if known.dtype.kind == "f" else "NaT"], dtype=known.dtype)
+    return np.asarray(np.append(known, missing)[codes])
+
+
+def _merge_named(codes: np.ndarray, owner: np.ndarray, token: int | None, k: int) -> np.ndarray:
+    """Recode values of one class: rare ones into ``token`` (None: into the group's commonest)."""
+    values, inverse = np.unique(codes, return_inverse=True)
+    local = np.unique(owner, return_inverse=True)[1]
+    held = entities_per_value(inverse, local, len(values))
+    grouped = held < k
+    if not grouped.any():
+        return codes
+    if token is None:
+        pool = ~grouped if (~grouped).any() else grouped
+        target = int(values[np.flatnonzero(pool)[np.argmax(np.bincount(inverse)[pool])]])
+        return np.where(grouped[inverse], target, codes)
+    grouped |= values == token
+    for index in np.argsort(held, kind="stable"):
+        if len(np.unique(local[grouped[inverse]])) >= k:
+            break
+        grouped[index] = True
+    return np.where(grouped[inverse], token, codes)
+
+
+def _merge_ordered(codes: np.ndarray, owner: np.ndarray, _token: int | None, k: int) -> np.ndarray:
+    """Merge neighbouring values until each group holds k entities; it takes its commonest."""
+    values, inverse = np.unique(codes, return_inverse=True)
+    local = np.unique(owner, return_inverse=True)[1]
+    held = entities_per_value(inverse, local, len(values))
+    if held.min() >= k:
+        return codes
+    group = np.zeros(len(values), dtype=np.int64)
+    by_value = [local[rows] for rows in _rows_of(inverse, len(values))]
+    current: set[int] = set()
+    number = 0
+    for index in range(len(values)):
+        group[index] = number
+        current.update(by_value[index].tolist())
+        if len(current) >= k:
+            current, number = set(), number + 1
+    if current and number:
+        group[group == number] = number - 1
+    rows = np.bincount(inverse)
+    commonest = {
+        g: values[members[np.argmax(rows[members])]]
+        for g in np.unique(group)
+        if len(members := np.flatnonzero(group == g))
+    }
+    return np.array([commonest[g] for g in group], dtype=np.int64)[inverse]
+
+
+def _rows_of(inverse: np.ndarray, size: int) -> list[np.ndarray]:
+    order = np.argsort(inverse, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(inverse, minlength=size))[:-1])
