@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from synth_contracts.contract.document import is_text
-from synth_contracts.contract.model import Column, Contract, NotAsked, Roles, Rule
+from synth_contracts.contract.model import Calendar, Column, Contract, NotAsked, Roles, Rule
 from synth_contracts.contract.rules import (
     DEFAULT_K,
     NEED_IN_WORDS,
@@ -180,7 +180,6 @@ def expand(contract: Contract) -> dict[str, Any]:
     """The expanded form: presets resolved, defaults filled in, keys spelled as in the file."""
     source = contract.source
     generator = contract.generator
-    calendar = generator.calendar
     export = contract.export
     return {
         "format": "synth-contracts/expanded/v1",
@@ -209,9 +208,7 @@ def expand(contract: Contract) -> dict[str, Any]:
                 "rows": "source" if generator.rows is None else generator.rows,
                 "fitRows": generator.fit_rows,
                 "seed": generator.seed,
-                "calendar": {"holidays": calendar.holidays, "volume": calendar.volume}
-                if calendar.enabled
-                else False,
+                "calendar": _calendar(generator.calendar),
                 "outliers": _camel(asdict(generator.outliers), keep={"other_value"}),
                 "parameters": dict(generator.parameters),
             },
@@ -221,6 +218,15 @@ def expand(contract: Contract) -> dict[str, Any]:
         "reportOnly": list(contract.report_only),
         "export": _camel(asdict(export)),
     }
+
+
+def _calendar(calendar: Calendar) -> dict[str, Any] | bool:
+    if not calendar.enabled:
+        return False
+    found: dict[str, Any] = {"holidays": calendar.holidays, "volume": calendar.volume}
+    if calendar.volume == "replay":
+        found["volumeNoise"] = calendar.volume_noise
+    return found
 
 
 def _column(column: Column) -> dict[str, Any]:

@@ -8,29 +8,47 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ParameterSpec:
-    """An integer parameter and its range."""
+    """A parameter: a whole number of a range, or one of ``choices``."""
 
-    default: int
-    minimum: int
-    maximum: int
-    meaning: str
+    default: int | str
+    minimum: int = 0
+    maximum: int = 0
+    meaning: str = ""
     multiple_of: int = 1
+    choices: tuple[str, ...] = ()
+
+    def fault(self, value: object) -> str:
+        """What is wrong with a value of it, to be read after its name; nothing when it is right."""
+        if self.choices:
+            return "" if value in self.choices else f"must be one of {', '.join(self.choices)}"
+        if not isinstance(value, int) or isinstance(value, bool):
+            return "must be a whole number"
+        if not self.minimum <= value <= self.maximum:
+            return f"must lie from {self.minimum:,} to {self.maximum:,}"
+        if value % self.multiple_of:
+            return f"must be a multiple of {self.multiple_of}"
+        return ""
 
 
 @dataclass(frozen=True)
 class GeneratorType:
-    """One ``generator.type``, its parameters, and what stands around its rows.
+    """One ``generator.type`` and its parameters.
 
-    ``calendar``: the calendar model; ``reject``: rows too near a real outlier are drawn again.
+    ``reject``: rows too near a real outlier are drawn again. ``fit_rows``: it can be fitted on a
+    part of the rows.
     """
 
     name: str
     parameters: Mapping[str, ParameterSpec]
-    calendar: bool
-    reject: bool
+    reject: bool = False
+    fit_rows: bool = True
 
 
 _MANY = 1_000_000
+_NETWORK = {
+    "epochs": ParameterSpec(300, 1, 100_000, "passes over the rows"),
+    "batch_size": ParameterSpec(500, 10, _MANY, "rows of one step", multiple_of=10),
+}
 GENERATORS: Mapping[str, GeneratorType] = {
     spec.name: spec
     for spec in (
@@ -48,19 +66,22 @@ GENERATORS: Mapping[str, GeneratorType] = {
                     20, 20, _MANY, "entities that a leaf of the entity model holds at least"
                 ),
             },
-            calendar=True,
             reject=True,
+            fit_rows=False,
         ),
         GeneratorType(
-            "ctgan",
+            "gaussian_copula",
             {
-                "epochs": ParameterSpec(300, 1, 100_000, "passes over the rows"),
-                "batch_size": ParameterSpec(500, 10, _MANY, "rows of one step", multiple_of=10),
+                "distribution": ParameterSpec(
+                    "beta",
+                    choices=("beta", "gamma", "norm", "truncnorm", "uniform"),
+                    meaning="the shape of every column",
+                ),
             },
-            calendar=False,
-            reject=False,
         ),
+        GeneratorType("ctgan", _NETWORK),
+        GeneratorType("tvae", _NETWORK),
     )
 }
 #: ``generator.type`` values that are planned; their use is answered with "not available yet".
-PLANNED = ("gaussian_copula", "tvae", "copula_gan", "par", "dp_marginals")
+PLANNED = ("copula_gan", "par", "dp_marginals")

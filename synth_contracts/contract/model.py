@@ -56,6 +56,8 @@ class Calendar:
     enabled: bool = True
     holidays: str | None = None
     volume: Literal["model", "replay"] = "model"
+    #: scale of the noise on each day's replayed total, in rows
+    volume_noise: float = 10.0
 
 
 @dataclass(frozen=True)

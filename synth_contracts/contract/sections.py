@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from synth_contracts.contract.generators import GENERATORS
+from synth_contracts.contract.model import Calendar
 from synth_contracts.contract.rules import DEFAULT_K, PRESETS
 
 _MAX_INT64 = 2**63 - 1
@@ -55,7 +56,7 @@ def synthetic_section() -> dict[str, Any]:
     )
     calendar = {
         **_object(
-            "The calendar model; false to fit rows bare. On where the generator has one.",
+            "The model of entities and calendar around the rows; false to fit rows bare.",
             holidays={
                 "type": ["string", "null"],
                 "pattern": "^[A-Z]{2}(-[A-Z0-9]{1,3})?$",
@@ -65,7 +66,14 @@ def synthetic_section() -> dict[str, Any]:
                 "type": "string",
                 "enum": ["model", "replay"],
                 "default": "model",
-                "description": "How daily volumes are made. `replay` is not available yet.",
+                "description": "How daily volumes are made: simulated, or train's own up to noise.",
+            },
+            volumeNoise={
+                "type": "number",
+                "minimum": 0,
+                "maximum": 10**9,
+                "default": Calendar.volume_noise,
+                "description": "replay: scale of the noise on each day's total, in rows.",
             },
         ),
         "type": ["boolean", "object"],

@@ -201,31 +201,45 @@ def _generator(raw: Map, codes: tuple[str, ...], problems: Problems) -> Generato
     if raw.get("entity") is False:
         _not_yet(raw, "entity", problems, "take it out: the model of entities follows entityKey")
     known = spec or GENERATORS["calendar_cart"]
+    if raw.get("fitRows") is not None and not known.fit_rows:
+        problems.add(
+            raw.keys_at["fitRows"], f"{known.name} fits the whole training part", "take it out"
+        )
     rows = raw.get("rows", "source")
     return GeneratorSpec(
         type=kind,
         rows=None if rows == "source" else rows,
         fit_rows=raw.get("fitRows"),
         seed=raw.get("seed", 0),
-        calendar=_calendar(raw, known, problems),
+        calendar=_calendar(raw, problems),
         outliers=_outliers(raw, known, codes, problems),
         parameters=_parameters(raw, kind, problems),
     )
 
 
-def _calendar(raw: Map, spec: GeneratorType, problems: Problems) -> Calendar:
-    value = raw.get("calendar", spec.calendar)
-    if value is not False and not spec.calendar:
-        problems.add(
-            raw.values_at["calendar"],
-            f"the calendar model around {spec.name} is not available yet",
-            "write `calendar: false`",
-        )
+def _calendar(raw: Map, problems: Problems) -> Calendar:
+    value = raw.get("calendar", True)
     if not isinstance(value, Map):
         return Calendar(enabled=bool(value))
-    if value.get("volume") == "replay":
-        _not_yet(value, "volume", problems, "write `volume: model`")
-    return Calendar(holidays=value.get("holidays"))
+    volume = value.get("volume", "model")
+    if volume == "replay":
+        problems.warn(
+            value.values_at["volume"],
+            "`volume: replay` publishes train's daily totals up to noise, and as a rule the attack "
+            "on totals blocks it",
+            "write `volume: model`, which simulates them",
+        )
+    elif "volumeNoise" in value:
+        problems.add(
+            value.keys_at["volumeNoise"],
+            "volumeNoise belongs to `volume: replay`",
+            "take it out: a simulated volume has no noise to scale",
+        )
+    return Calendar(
+        holidays=value.get("holidays"),
+        volume=volume,
+        volume_noise=float(value.get("volumeNoise", Calendar.volume_noise)),
+    )
 
 
 def _outliers(
@@ -262,7 +276,7 @@ def _outliers(
     )
 
 
-def _parameters(raw: Map, kind: str, problems: Problems) -> dict[str, int]:
+def _parameters(raw: Map, kind: str, problems: Problems) -> dict[str, Any]:
     spec = GENERATORS.get(kind)
     given: Map = raw.get("parameters") or Map()
     if spec is None:
@@ -275,18 +289,9 @@ def _parameters(raw: Map, kind: str, problems: Problems) -> dict[str, int]:
             problems.add(
                 at, f"{kind} has no parameter `{name[:80]}`", suggest(name, spec.parameters)
             )
-        elif not isinstance(value, int) or isinstance(value, bool):
-            problems.add(given.values_at[name], f"parameter `{name}` must be a whole number")
-        elif not parameter.minimum <= value <= parameter.maximum:
-            problems.add(
-                given.values_at[name],
-                f"parameter `{name}` must lie from {parameter.minimum:,} to {parameter.maximum:,}",
-            )
-        elif value % parameter.multiple_of:
-            problems.add(
-                given.values_at[name],
-                f"parameter `{name}` must be a multiple of {parameter.multiple_of}",
-            )
+        elif fault := parameter.fault(value):
+            mend = suggest(str(value), parameter.choices) if parameter.choices else ""
+            problems.add(given.values_at[name], f"parameter `{name}` {fault}", mend)
         else:
             found[name] = value
     return found

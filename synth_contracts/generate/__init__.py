@@ -1,6 +1,6 @@
 """Generators: fitted on train alone, deterministic by seed, keys afresh."""
 
-from synth_contracts.generate.base import Generator, Progress
+from synth_contracts.generate.base import Generator, Produced, Progress, Rows, Sampled
 from synth_contracts.generate.run import GENERATORS, generate
 
-__all__ = ["GENERATORS", "Generator", "Progress", "generate"]
+__all__ = ["GENERATORS", "Generator", "Produced", "Progress", "Rows", "Sampled", "generate"]

@@ -2,17 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
-from synth_contracts.contract.model import Contract, Roles
-from synth_contracts.tables.schema import TableSchema
+from synth_contracts.contract.model import Roles
+from synth_contracts.tables.schema import Field, TableSchema
 
 #: Receives short sentences while a generator works; never a value of the data.
 Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Rows as a generator made them, before quasi-identifiers are recoded.
+
+    Args:
+        frame: canonical features; with an entity key also that column, integers 0..S-1 that say
+            which rows belong together.
+        redraw: given ``frame`` with quasi-identifiers recoded, the same rows with whatever would
+            tell a recoded value drawn again; None where nothing depends on them.
+    """
+
+    frame: pd.DataFrame
+    redraw: Callable[[pd.DataFrame], pd.DataFrame] | None = None
+
+
+@dataclass(frozen=True)
+class Produced:
+    """A candidate.
+
+    Args:
+        frame: canonical frame of the schema's released columns, keys fresh.
+        uncoarsened: the quasi-identifiers as they were before recoding, with the entity key
+            column of ``frame`` where there is one; row i belongs to row i of ``frame``. None
+            without quasi-identifiers. Only metrics may see it: it is never released.
+        notes: sentences for the report card on what the generator publishes beyond rows.
+    """
+
+    frame: pd.DataFrame
+    uncoarsened: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Generator(Protocol):
@@ -20,16 +53,31 @@ class Generator(Protocol):
 
     ``fit`` reads canonical features of the training part (rows sorted, so that their order on
     disk cannot matter) and, where there is an entity key, that column as integers 0..E-1.
-    ``sample`` returns ``n`` rows of the features, and, where there is an entity key, integers
-    0..S-1 that say which rows belong together; real keys are never fitted nor returned.
+    Real keys are never fitted nor returned.
     """
 
-    def __init__(self, contract: Contract, progress: Progress) -> None: ...
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the report card, known after ``fit``."""
 
     def fit(
         self, train: pd.DataFrame, roles: Roles, schema: TableSchema, rng: np.random.Generator
     ) -> None:
         """Learn from ``train``. Raises GenerationError when the table cannot be learned."""
 
-    def sample(self, n: int, rng: np.random.Generator) -> pd.DataFrame:
+    def sample(self, n: int, rng: np.random.Generator) -> Sampled:
         """``n`` rows; the same stream gives the same rows."""
+
+
+class Rows(Protocol):
+    """A model of single rows that knows neither entities nor time."""
+
+    def fit(self, table: pd.DataFrame, fields: Sequence[Field], rng: np.random.Generator) -> None:
+        """Learn the canonical columns ``fields`` of ``table`` (none of them a key).
+
+        Raises:
+            GenerationError: more rows are asked for than ``table`` has, or it cannot be learned.
+        """
+
+    def draw(self, n: int, rng: np.random.Generator) -> pd.DataFrame:
+        """``n`` independent rows of those columns; the same stream gives the same rows."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from synth_contracts.errors import GenerationError
-from synth_contracts.generate.trees import Variable, number_variable
+from synth_contracts.generate.trees import Values, Variable, number_variable
 from synth_contracts.tables.schema import CATEGORICAL, TEMPORAL, Field
 
 _UNITS = (86_400_000_000_000, 3_600_000_000_000, 60_000_000_000, 1_000_000_000, 1_000)
@@ -74,3 +75,13 @@ def codec(field: Field, column: pd.Series, entities: np.ndarray, k: int) -> Code
         )
     enumerated = field.declared is not None and field.declared.enum is not None
     return Codec(number_variable(field.name, values, entities, k, exact=enumerated), None, unit)
+
+
+def encode_features(
+    fields: Sequence[Field], train: pd.DataFrame, entities: np.ndarray, k: int
+) -> tuple[dict[str, Codec], Values]:
+    """The codecs of some of train's columns, and their model values, by name."""
+    codecs = {field.name: codec(field, train[field.name], entities, k) for field in fields}
+    return codecs, {
+        name: (coder.variable, coder.encode(train[name])) for name, coder in codecs.items()
+    }

@@ -1,40 +1,35 @@
-"""``generator.parameters``: whole numbers with a default and a smallest value."""
+"""``generator.parameters`` as the generators read them: checked again, defaults filled in."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from synth_contracts.contract.document import suggest
+from synth_contracts.contract.generators import GENERATORS
 from synth_contracts.errors import GenerationError
 
-#: generator type -> parameter -> (default, smallest value). Leaves smaller than these memorise.
-PARAMETERS: Mapping[str, Mapping[str, tuple[int, int]]] = {
-    "calendar_cart": {"leaf_rows": (100, 100), "leaf_entities": (10, 10), "entity_leaf": (20, 20)},
-    "ctgan": {"epochs": (300, 1), "batch_size": (500, 10)},
-}
 
+def read_parameters(generator: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of ``generator`` (contract/generators.py) with defaults filled in.
 
-def read_parameters(generator: str, given: Mapping[str, Any]) -> dict[str, int]:
-    """The parameters of ``generator`` with defaults filled in.
+    A contract's were checked when it was loaded; one made in Python was not.
 
     Raises:
-        GenerationError: an unknown name, or a value that is no whole number or too small.
+        GenerationError: an unknown name, or a value of the wrong type or out of range.
     """
-    known = PARAMETERS[generator]
-    unknown = sorted(set(given) - set(known))
-    if unknown:
-        raise GenerationError(
-            f"unknown parameter of {generator}: {', '.join(unknown)}",
-            where="generator.parameters",
-            mend=f"known are {', '.join(known)}",
-        )
-    out = {}
-    for name, (default, least) in known.items():
-        value = given.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    known = GENERATORS[generator].parameters
+    out: dict[str, Any] = {name: parameter.default for name, parameter in known.items()}
+    for name, value in given.items():
+        where = f"generator.parameters.{name}"
+        if name not in known:
             raise GenerationError(
-                f"{name} is {value!r}, and must be a whole number of at least {least}",
-                where=f"generator.parameters.{name}",
+                f"unknown parameter of {generator}: {name}",
+                where=where,
+                mend=suggest(name, known),
             )
+        fault = known[name].fault(value)
+        if fault:
+            raise GenerationError(f"{name} {fault}", where=where)
         out[name] = value
     return out

@@ -8,31 +8,44 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from synth_contracts.contract.document import suggest
 from synth_contracts.contract.model import Contract
 from synth_contracts.errors import GenerationError
-from synth_contracts.generate.base import Generator, Progress
+from synth_contracts.generate.base import Generator, Produced, Progress, Sampled
 from synth_contracts.generate.keys import fresh_keys
 from synth_contracts.generate.protect import protect
 from synth_contracts.generate.recode import recode_table
-from synth_contracts.tables.schema import TableSchema
+from synth_contracts.tables.schema import CATEGORICAL, TEMPORAL, TableSchema
 
 
-def _calendar_cart() -> type[Generator]:
+def _calendar_cart(contract: Contract, progress: Progress) -> Generator:
     from synth_contracts.generate.calendar_cart import CalendarCart
 
-    return CalendarCart
+    if contract.generator.fit_rows is not None:
+        raise GenerationError(
+            "calendar_cart fits the whole training part",
+            where="generator.fitRows",
+            mend="take it out",
+        )
+    return CalendarCart(contract, progress)
 
 
-def _ctgan() -> type[Generator]:
-    from synth_contracts.generate.sdv_ctgan import Ctgan
+def _sdv(contract: Contract, progress: Progress) -> Generator:
+    from synth_contracts.generate.bare import Bare
+    from synth_contracts.generate.sdv_rows import SdvRows
+    from synth_contracts.generate.wrapped import Wrapped
 
-    return Ctgan
+    rows = SdvRows(contract.generator, progress)
+    framed = contract.generator.calendar.enabled
+    return Wrapped(contract, rows, progress) if framed else Bare(rows)
 
 
-#: ``generator.type`` -> its class, imported when asked for (SDV takes seconds).
-GENERATORS: Mapping[str, Callable[[], type[Generator]]] = {
+#: ``generator.type`` -> what makes it; its module is imported when asked for (SDV takes seconds).
+GENERATORS: Mapping[str, Callable[[Contract, Progress], Generator]] = {
     "calendar_cart": _calendar_cart,
-    "ctgan": _ctgan,
+    "gaussian_copula": _sdv,
+    "ctgan": _sdv,
+    "tvae": _sdv,
 }
 
 
@@ -44,7 +57,7 @@ def generate(
     secret_seed: int,
     rows: int,
     progress: Progress,
-) -> pd.DataFrame:
+) -> Produced:
     """A synthetic table of ``rows`` rows, learned from ``train`` alone.
 
     The same train (in any row order), contract, seed and versions give the same rows, whatever the
@@ -59,17 +72,18 @@ def generate(
         progress: receives short sentences, never a value of the data.
 
     Returns:
-        Canonical frame of ``schema.released`` columns; keys are fresh.
+        The candidate in time order, its quasi-identifiers before recoding, and notes.
 
     Raises:
-        GenerationError: unknown generator, empty train, or a table it cannot learn.
+        GenerationError: unknown generator or parameter, empty train, a table it cannot learn, or
+            a generator that made other rows or columns than it was asked for.
     """
     spec = contract.generator
     if spec.type not in GENERATORS:
         raise GenerationError(
             f"unknown generator {spec.type!r}",
             where="generator.type",
-            mend=f"known are {', '.join(GENERATORS)}",
+            mend=suggest(spec.type, GENERATORS),
         )
     if rows < 1:
         raise GenerationError(f"cannot generate {rows} rows", where="generator.rows")
@@ -83,15 +97,41 @@ def generate(
         features = protect(ordered[fitted], entities, schema, contract)
         if key:
             features[key] = entities
-        generator = GENERATORS[spec.type]()(contract, progress)
+        generator = GENERATORS[spec.type](contract, progress)
         generator.fit(features, schema.roles, schema, np.random.default_rng([secret_seed, 1]))
         sampled = generator.sample(rows, np.random.default_rng([secret_seed, 2]))
-        if len(sampled) != rows:
-            raise GenerationError(f"the generator made {len(sampled)} rows, not {rows}")
-        owner = sampled[key].to_numpy(dtype=np.int64) if key else np.arange(rows)
+        _check(sampled, features, rows, schema)
+        owner = sampled.frame[key].to_numpy(dtype=np.int64) if key else np.arange(rows)
+        frame = sampled.frame
         if spec.outliers.rare_category:
-            sampled = recode_table(sampled, owner, schema, contract)
-        return _finish(sampled, owner, schema, np.random.default_rng([secret_seed, 3]))
+            progress("recoding: quasi-identifiers")
+            frame = recode_table(frame, owner, schema, contract)
+            frame = sampled.redraw(frame) if sampled.redraw else frame
+        order, keys = _names(frame, owner, schema, np.random.default_rng([secret_seed, 3]))
+        made = _finish(frame, order, keys, schema)
+        return Produced(made, _uncoarsened(sampled.frame, order, keys, schema), generator.notes)
+
+
+def _check(sampled: Sampled, fitted: pd.DataFrame, rows: int, schema: TableSchema) -> None:
+    """Refuse what a faulty generator made, before it is taken for a candidate."""
+    made = sampled.frame
+    if len(made) != rows:
+        raise GenerationError(f"the generator made {len(made)} rows, not {rows}")
+    if sorted(made.columns) != sorted(fitted.columns):
+        odd = sorted(set(made.columns) ^ set(fitted.columns)) or ["a column twice"]
+        raise GenerationError(f"the generator made other columns than it learned: {', '.join(odd)}")
+    for name in made.columns:
+        dtype = made[name].dtype
+        if name == schema.roles.entity_key:
+            right = dtype.kind in "iu" and rows > 0 and bool((made[name] >= 0).all())
+            wanted = "integers from 0"
+        else:
+            kind = schema.field(name).kind
+            wanted = "datetime64[ns]" if kind in TEMPORAL else "float64"
+            wanted = "object" if kind in CATEGORICAL else wanted
+            right = dtype == wanted
+        if not right:
+            raise GenerationError(f"the generator made {dtype}, not {wanted}", where=name)
 
 
 def _sorted(frame: pd.DataFrame) -> pd.DataFrame:
@@ -110,24 +150,44 @@ def _entities(column: pd.Series) -> np.ndarray:
     return codes.astype(np.int64)
 
 
-def _finish(
-    sampled: pd.DataFrame, owner: np.ndarray, schema: TableSchema, rng: np.random.Generator
-) -> pd.DataFrame:
-    """Rows in time order with fresh keys, columns in the schema's order."""
+def _names(
+    frame: pd.DataFrame, owner: np.ndarray, schema: TableSchema, rng: np.random.Generator
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The final order of rows (by time where there is one), and fresh keys in that order."""
     time = schema.roles.time_index
     count = int(owner.max()) + 1
     names = rng.permutation(count)
-    if time in sampled.columns:
-        order = np.lexsort((names[owner], sampled[time].to_numpy()))
+    if time in frame.columns:
+        order = np.lexsort((names[owner], frame[time].to_numpy()))
     else:
         order = np.argsort(names[owner], kind="stable")
-    sampled, owner = sampled.iloc[order].reset_index(drop=True), owner[order]
-    columns = {}
+    keys = {}
     for field in schema.released:
         if field.name == schema.roles.entity_key:
-            columns[field.name] = fresh_keys(field, count, rng)[names[owner]]
+            keys[field.name] = fresh_keys(field, count, rng)[names[owner[order]]]
         elif field.key or (field.declared is not None and field.declared.unique):
-            columns[field.name] = fresh_keys(field, len(sampled), rng)
-        else:
-            columns[field.name] = sampled[field.name].to_numpy()
+            keys[field.name] = fresh_keys(field, len(frame), rng)
+    return order, keys
+
+
+def _finish(
+    frame: pd.DataFrame, order: np.ndarray, keys: Mapping[str, np.ndarray], schema: TableSchema
+) -> pd.DataFrame:
+    """Rows in their order with fresh keys, columns in the schema's order."""
+    columns = {
+        field.name: keys[field.name] if field.name in keys else frame[field.name].to_numpy()[order]
+        for field in schema.released
+    }
     return pd.DataFrame(columns)
+
+
+def _uncoarsened(
+    frame: pd.DataFrame, order: np.ndarray, keys: Mapping[str, np.ndarray], schema: TableSchema
+) -> pd.DataFrame | None:
+    """The quasi-identifiers of ``frame``, beside the entity key, in the final order."""
+    quasi = [name for name in schema.roles.quasi_identifiers if name in frame.columns]
+    if not quasi:
+        return None
+    key = schema.roles.entity_key
+    columns = {key: keys[key]} if key else {}
+    return pd.DataFrame(columns | {name: frame[name].to_numpy()[order] for name in quasi})

@@ -1,0 +1,239 @@
+"""Who comes and when: entities, how many rows each has, and the times of those rows.
+
+The frame that every generator's rows stand in. ``calendar_cart`` draws its rows from trees given
+this frame; the wrapper puts the rows of any other model into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from synth_contracts.contract.model import Contract, Roles
+from synth_contracts.generate.base import Progress
+from synth_contracts.generate.clock import Clock
+from synth_contracts.generate.entities import ROWS, EntityModel, Habits
+from synth_contracts.generate.replay import ReplayedVolume
+from synth_contracts.generate.trees import LeafModel, Values, Variable
+from synth_contracts.generate.volume import VolumeModel, holiday_names
+
+WEEKDAY, HOLIDAY, DAY, HOUR = "#weekday", "#holiday", "#day", "#hour"
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """The smallest leaves of the trees: rows, entity equivalents, entities."""
+
+    rows: int
+    entities: int
+    entity_leaf: int
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The frame of ``n`` new rows.
+
+    Args:
+        owner: entity of each row, 0..S-1 (each row its own without an entity key).
+        entity: columns of the entities, one value per entity; empty without an entity key.
+        context: what rows may be conditioned on, one value per row: entity columns on the scale
+            of ``EntityModel.quantised`` and, with a calendar, ``#weekday`` (0..6), ``#holiday``
+            (0 or 1), ``#day`` (days since train's first) and ``#hour`` (0..23), NaN where the
+            time is missing.
+        mains: per column the usual category of the row's entity.
+        times: datetime64[ns] of each row; None without a calendar.
+    """
+
+    owner: np.ndarray
+    entity: dict[str, np.ndarray] = field(default_factory=dict)
+    context: dict[str, np.ndarray] = field(default_factory=dict)
+    mains: dict[str, np.ndarray] = field(default_factory=dict)
+    times: np.ndarray | None = None
+
+
+class Visits:
+    """The entity model, the calendar model and the clock, fitted together."""
+
+    def __init__(self, contract: Contract, leaves: Leaves, progress: Progress) -> None:
+        self._contract, self._leaves, self._progress = contract, leaves, progress
+        #: sentences for the report card about what the calendar publishes
+        self.notes: tuple[str, ...] = ()
+
+    def time_column(self, train: pd.DataFrame, roles: Roles) -> str | None:
+        """The time index that the calendar models, or None: switched off, none, or all missing."""
+        time = roles.time_index if self._contract.generator.calendar.enabled else None
+        return None if time not in train.columns or train[time].isna().all() else time
+
+    def fit(
+        self,
+        train: pd.DataFrame,
+        roles: Roles,
+        values: Values,
+        entities: np.ndarray,
+        rng: np.random.Generator,
+        *,
+        habits: bool = True,
+    ) -> None:
+        """Learn from train.
+
+        Args:
+            train: canonical features of train.
+            roles: with an entity key, ``entities`` are entities; else each row is its own.
+            values: its columns but the time index, as model values.
+            entities: entity of each row, 0..E-1.
+            rng: seeds the trees; noise of a replayed volume comes from a child of it.
+            habits: also learn the entities' habits in ``values``.
+
+        Afterwards ``constant`` names the columns of ``values`` that belong to entities; ``context``
+        and ``mains`` hold train's own columns as ``Drawn`` describes them.
+        """
+        self._key = roles.entity_key
+        self._time = self.time_column(train, roles)
+        noise = rng.spawn(1)[0]  # a stream of its own; does not advance rng
+        self.constant = _constant_within(values, entities)
+        attributes = {name: values[name] for name in self.constant}
+        varying = {name: pair for name, pair in values.items() if name not in self.constant}
+        place = None
+        if self._time is not None:
+            place = train[self._time].rank(pct=True).to_numpy() - 0.5 / len(train)
+        visits = bool(self._key) and len(entities) > int(entities.max()) + 1
+        latent = Habits(varying if visits and habits else {}, entities)
+        if visits and self._time is not None:
+            hours = pd.DatetimeIndex(train[self._time]).hour.to_numpy(dtype="float64")
+            latent.add_mean("hour", hours)
+        self._entities: EntityModel | None = None
+        self.context: Values = {}
+        if self._key:
+            self._entities = EntityModel(self._leaves.entity_leaf, self._contract.k)
+            self._entities.fit(attributes, latent, entities, place, rng, self._progress)
+            self.context = {
+                name: (
+                    variable,
+                    self._entities.quantised(name, column, self._entities.rows)[entities],
+                )
+                for name, (variable, column) in self._entities.observed.items()
+                if not name.startswith(("#first", "#span"))
+            }
+        if self._time is not None:
+            self.context |= self._fit_calendar(train, entities, rng, noise)
+        self.mains = {name: column[entities] for name, column in latent.mains.items()}
+
+    def _fit_calendar(
+        self,
+        train: pd.DataFrame,
+        entities: np.ndarray,
+        rng: np.random.Generator,
+        noise: np.random.Generator,
+    ) -> Values:
+        """Fit volume and clock; return the calendar columns of train."""
+        self._progress("fitting: calendar")
+        calendar = self._contract.generator.calendar
+        known = train[self._time].notna().to_numpy()
+        self._missing_time = float(1 - known.mean())
+        times = pd.DatetimeIndex(train[self._time][known])
+        self._volume: VolumeModel | ReplayedVolume
+        if calendar.volume == "replay":
+            self._volume = ReplayedVolume(calendar.volume_noise).fit(times, noise)
+            self.notes = (self._volume.note,)
+        else:
+            self._volume = VolumeModel(calendar.holidays).fit(times)
+        self._clock = Clock().fit(times, entities[known], self._contract.k)
+        self._off = set(holiday_names(calendar.holidays, self._volume.days))
+        all_times = pd.DatetimeIndex(train[self._time])
+        columns = self._calendar_columns(all_times)
+        if not self._clock.has_hours:
+            return columns
+        hours = np.where(known, all_times.hour, -1).astype(np.int64)
+        before = {**self.context, **columns}
+        weights = 1 / np.bincount(entities)[entities]
+        self._hours = LeafModel(
+            leaf_rows=self._leaves.rows,
+            leaf_entities=self._leaves.entities,
+            seed=int(rng.integers(2**31)),
+        ).fit(
+            (Variable(HOUR, 24), hours[known]),
+            [(variable, column[known]) for variable, column in before.values()],
+            weights[known],
+        )
+        self._hour_context = tuple(before)
+        columns[HOUR] = (Variable(HOUR), np.where(known, hours, np.nan))
+        return columns
+
+    def _calendar_columns(self, times: pd.DatetimeIndex) -> Values:
+        days = times.normalize()
+        season = np.asarray((days - self._volume.days[0]).days, dtype="float64")
+        off = np.isin(days.to_numpy(), np.array(sorted(self._off), dtype="datetime64[ns]"))
+        return {
+            WEEKDAY: (Variable(WEEKDAY), np.asarray(times.dayofweek, dtype="float64")),
+            HOLIDAY: (Variable(HOLIDAY), off.astype(float)),
+            DAY: (Variable(DAY), season),
+        }
+
+    def sample(self, n: int, rng: np.random.Generator) -> Drawn:
+        """The frame of ``n`` new rows, rows of one entity together."""
+        self._progress("sampling: entities")
+        entity: dict[str, np.ndarray] = {}
+        owner = np.arange(n)
+        if self._entities is not None:
+            entity = self._entities.sample(n, rng)
+            owner = np.repeat(np.arange(len(entity[ROWS])), entity[ROWS].astype(np.int64))
+        context = {
+            name: EntityModel.quantised(name, column, entity[ROWS])[owner]
+            for name, column in entity.items()
+        }
+        times = None
+        if self._time is not None:
+            self._progress("sampling: times")
+            times = self._sample_times(n, entity, context, rng)
+        mains = {
+            name.removeprefix("#main "): column[owner]
+            for name, column in entity.items()
+            if name.startswith("#main ")
+        }
+        return Drawn(owner, entity, context, mains, times)
+
+    def _sample_times(
+        self,
+        n: int,
+        entity: Mapping[str, np.ndarray],
+        context: dict[str, np.ndarray],
+        rng: np.random.Generator,
+    ) -> np.ndarray:
+        """Times of all rows; adds the calendar columns to ``context``."""
+        missing = rng.random(n) < self._missing_time
+        place = self._entities.places(entity, rng) if self._entities is not None else rng.random(n)
+        dated = np.flatnonzero(~missing)
+        volume = self._volume.sample(len(dated), rng)
+        day = np.zeros(n, dtype=np.int64)
+        # the monotone map: visits in order of place fill the days in order
+        day[dated[np.argsort(place[dated], kind="stable")]] = np.repeat(
+            np.arange(len(volume)), volume
+        )
+        days = self._volume.days.to_numpy()[day]
+        days[missing] = np.datetime64("NaT")
+        columns = self._calendar_columns(pd.DatetimeIndex(days))
+        context |= {name: column for name, (_, column) in columns.items()}
+        if not self._clock.has_hours:
+            return np.asarray(days)
+        weekday = np.asarray(self._volume.days.dayofweek)[day]
+        hours = self._hours.draw([context[name] for name in self._hour_context], n, rng)
+        hours = self._clock.mend(weekday, hours, rng)
+        context[HOUR] = np.where(missing, np.nan, hours)
+        return np.asarray(days + self._clock.offsets(hours, rng).astype("timedelta64[ns]"))
+
+
+def _constant_within(values: Values, entities: np.ndarray) -> list[str]:
+    """Columns with one value per entity; none where every entity has a single row."""
+    count = int(entities.max()) + 1
+    if count == len(entities):
+        return []
+    out = []
+    for name, (_, column) in values.items():
+        codes = pd.factorize(column, use_na_sentinel=False)[0].astype(np.int64)
+        pairs = np.unique(entities * (codes.max() + 1) + codes)
+        if len(pairs) == count:
+            out.append(name)
+    return out
