@@ -13,7 +13,9 @@ ATTACK_WORDS: dict[str, str] = {
     "distance": "Distance: how near the nearest synthetic row is",
     "calibrated": "Calibrated: nearer to synthetic rows than to other real rows",
     "link": "Link: rows of one unit near rows of one synthetic unit",
-    "aggregate": "Tracing: days of one unit against published totals",
+    "aggregate": "Tracing: days of one unit against the published daily totals",
+    "far": "Hole: the place of a record left conspicuously empty",
+    "near": "Near: a synthetic row conspicuously close to a record",
 }
 _VALUE_KEYS = ("value", "advantage", "score", "tail")
 
@@ -21,7 +23,10 @@ _VALUE_KEYS = ("value", "advantage", "score", "tail")
 def attack_rows(
     evaluation: Evaluation | None, audience: Literal["owner", "analyst"]
 ) -> list[dict[str, Any]]:
-    """One JSON object per attack: metric, name, value, interval, chance (what guessing reads)."""
+    """One JSON object per attack: metric, name, value, interval, chance (what guessing reads).
+
+    ``right`` says the value as a share of right answers, where it is one.
+    """
     if evaluation is None:
         return []
     rows = []
@@ -49,9 +54,21 @@ def _of(result: Measurement, audience: str) -> list[dict[str, Any]]:
                 "value": value,
                 "interval": None if lower is None or upper is None else [lower, upper],
                 "chance": 0.0,
+                "right": _right(result.metric, value),
             }
         )
     return rows
+
+
+def _right(metric: str, value: float | None) -> str:
+    if value is None:
+        return ""
+    percent = f"{50 + 50 * max(-1.0, min(1.0, value)):.0f} %"
+    if metric in ("membership_inference", "entity_membership_inference"):
+        return f"{percent} of its surest guesses (a coin: 50 %)"
+    if metric == "outlier_membership_inference":
+        return f"{percent} of pairs told apart (a coin: 50 %)"
+    return ""
 
 
 def _named(attacks: Any) -> list[tuple[str, Any]]:

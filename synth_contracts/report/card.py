@@ -18,6 +18,7 @@ from synth_contracts.gate import Outcome, Verdict
 from synth_contracts.metrics import Comparison
 from synth_contracts.metrics.measurement import Evaluation, Measurement
 from synth_contracts.report.attacks import attack_rows
+from synth_contracts.report.controls import controls, noun
 from synth_contracts.report.figures import figures
 from synth_contracts.report.limits import limits, not_measured
 from synth_contracts.report.meanings import meaning_of
@@ -74,7 +75,8 @@ def build_card(
             (defaults to run_id), ``source_rows``, ``source_digest``, ``seed``, ``rows``,
             ``rows_digest``, ``split`` (holdout, entities_train, entities_holdout), ``generator``
             (type and settings), ``versions``, ``timings`` (seconds), ``attempt``,
-            ``max_attempts``, ``differential_privacy``, ``source_commitment``,
+            ``max_attempts``, ``tries`` (what trying again comes to, a sentence),
+            ``differential_privacy``, ``source_commitment``,
             ``seed_commitment``, ``split_commitment``. Other keys are ignored, so that nothing
             reaches the analyst's card by accident.
         attempts: oldest first, this one last: ``run_id``, ``at``, ``outcome``, ``broken``.
@@ -84,7 +86,9 @@ def build_card(
     Returns:
         JSON and HTML with the same facts, and the digest of the HTML.
     """
-    rules = rule_rows(contract, evaluation, verdict, audience)
+    columns = frozenset(field.name for field in comparison.schema.released) if comparison else ()
+    rules = rule_rows(contract, evaluation, verdict, audience, frozenset(columns))
+    control = controls(contract, evaluation, audience)
     body = {
         "$schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
@@ -96,12 +100,14 @@ def build_card(
         "facts": _facts(contract, evaluation, comparison, provenance, audience),
         "rules": rules,
         "attacks": attack_rows(evaluation, audience),
+        "controls": control,
+        "noun": list(noun(contract)),
         "reported": _reported(evaluation, audience),
         "figures": _figures(comparison, audience),
         "provenance": _provenance(contract, evaluation, verdict, provenance, audience),
         "attempts": _attempts(contract, attempts, provenance),
         "not_measured": not_measured(evaluation),
-        "limits": limits(contract, evaluation),
+        "limits": limits(contract, evaluation, control),
         "verify": _verify(contract),
         "sign_off": _sign_off(verdict, provenance),
         "docs": docs_link if audience == "owner" else None,
@@ -140,6 +146,7 @@ def _verdict(
         "rules": len(asked),
         "holds": holds,
         "loosened": list(contract.loosened),
+        "warnings": [row["warning"] for row in asked if row["warning"]],
     }
 
 
@@ -204,7 +211,16 @@ def _facts(
         "use": words.get("usage"),
         "limitations": words.get("limitations"),
         "differential_privacy": provenance.get("differential_privacy") or "none",
+        "replayed": _replayed(contract),
+        "attempt": provenance.get("attempt"),
+        "most_attempts": provenance.get("max_attempts") or contract.export.max_attempts,
     }
+
+
+def _replayed(contract: Contract) -> bool:
+    """Whether the contract lets the real daily totals, with noise, be those of the table."""
+    calendar = contract.generator.calendar
+    return calendar.enabled and calendar.volume == "replay" and bool(contract.roles.time_index)
 
 
 def _reported(evaluation: Evaluation | None, audience: Audience) -> list[dict[str, Any]]:
@@ -316,6 +332,7 @@ def _attempts(
         )
     return {
         "number": provenance.get("attempt") or len(rows) or None,
+        "tries": provenance.get("tries"),
         "most": provenance.get("max_attempts") or contract.export.max_attempts,
         "rows": rows,
     }

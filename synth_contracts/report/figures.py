@@ -4,7 +4,9 @@ Pure functions: frames in, JSON out. Three laws hold for all of them, and tests 
 
 * A number of the real table is shown only where at least k real entities stand behind it.
 * What is suppressed cannot be had by subtraction: in each line whose total is known elsewhere
-  (weekday, hour, whole table) the suppressed part holds at least two groups and k entities.
+  (weekday, hour, whole table) the suppressed part holds at least two groups and k entities, and
+  no suppressed group follows from all lines taken together. Rows that no group holds (no value, or
+  beyond the axis) are a group of their own that is never shown.
   Secondary suppression as in Hundepool et al., Statistical Disclosure Control (2012), chapter 4.
 * Where the real side is suppressed the synthetic side is too, and curves (autocorrelation) are
   computed from what is left, not from the whole: nothing can be read off either.
@@ -112,11 +114,30 @@ def _group(group: Ints, entity: Ints, size: int) -> _Groups:
     )
 
 
+def _shown(group: Ints, entity: Ints, lines: Sequence[Sequence[int]], size: int, k: int) -> Bools:
+    """:func:`publishable` for the ``size`` groups of a figure.
+
+    Args:
+        group: of each row; ``size`` and above are rows of the table that the figure does not draw
+            (beyond its axis), -1 those that stand in none of its lines but the last.
+        entity: of each row.
+        lines: as in :func:`publishable`; the last one is the whole table, whose number of rows is
+            printed on the card: what is not drawn is what is left when all else is taken from it.
+        size: number of groups drawn.
+        k: at least 1.
+    """
+    lost = max(int(group.max(initial=0)) + 1, size, 1 + max(max(line) for line in lines))
+    groups = _group(np.where(group >= 0, group, lost), entity, lost + 1)
+    lines = [*lines[:-1], [*lines[-1], lost]]
+    return publishable(groups.entities, lines, groups.union, k, size)[:size]
+
+
 def publishable(
     entities: Ints,
     lines: Sequence[Sequence[int]],
     union: Callable[[Sequence[int]], int],
     k: int,
+    drawn: int | None = None,
 ) -> Bools:
     """Which groups may be shown: k entities each, and none of the others found by subtraction.
 
@@ -125,12 +146,32 @@ def publishable(
         lines: groups whose total is known elsewhere; a group may stand in several lines.
         union: distinct entities of some groups together.
         k: at least 1.
+        drawn: groups from here on stand in lines but are cells of no figure; default all are.
 
     Groups of nobody are suppressed but need no company: their total is nothing about anyone. Of
-    the others a line hides none, or at least two that hold k entities together. Who joins them is
-    chosen by number of entities, never by number of rows, so that the pattern tells no rows.
+    the others a line hides none, or at least two that hold k entities together; and two cells of a
+    heat map may each have company in row and column and yet follow from several lines at once, so
+    the lines are solved together as well. Who joins the hidden is chosen by number of entities,
+    never by number of rows, so that the pattern tells no rows.
     """
     shown: Bools = np.greater_equal(entities, k)
+    while True:
+        _hide_company(shown, entities, lines, union, k)
+        exposed = {g for g in _solvable(shown, entities, lines) if drawn is None or g < drawn}
+        around = {g for line in lines if exposed & set(line) for g in line if shown[g]}
+        if not around:
+            return shown
+        shown[min(around, key=lambda g: (int(entities[g]), g))] = False
+
+
+def _hide_company(
+    shown: Bools,
+    entities: Ints,
+    lines: Sequence[Sequence[int]],
+    union: Callable[[Sequence[int]], int],
+    k: int,
+) -> None:
+    """Hide more in each line until its hidden part is two groups and k entities, or all of it."""
     changed = True
     while changed:
         changed = False
@@ -144,7 +185,28 @@ def publishable(
                 shown[joined] = False
                 hidden.append(joined)
                 changed = True
-    return shown
+
+
+def _solvable(shown: Bools, entities: Ints, lines: Sequence[Sequence[int]]) -> set[int]:
+    """Hidden groups whose count the totals of all lines with something shown give away together.
+
+    The lines are linear equations in the hidden counts. A count is determined exactly when its unit
+    vector is orthogonal to every way in which the hidden counts may still vary (the null space).
+    """
+    hidden = [g for g in range(len(entities)) if not shown[g] and entities[g] > 0]
+    place = {g: column for column, g in enumerate(hidden)}
+    rows = []
+    for line in lines:
+        unknown = [place[g] for g in line if g in place]
+        if unknown and any(shown[g] for g in line):
+            rows.append(np.bincount(unknown, minlength=len(hidden)))
+    if not rows:
+        return set()
+    matrix = np.unique(np.asarray(rows, dtype=np.float64), axis=0)
+    _, sizes, basis = np.linalg.svd(matrix)
+    free = basis[int((sizes > 1e-9).sum()) :]
+    fixed = np.flatnonzero(np.abs(free).max(axis=0, initial=0.0) < 1e-9)
+    return {hidden[column] for column in fixed}
 
 
 # Weekday x hour
@@ -159,10 +221,11 @@ def _hours(real: _Side | None, synthetic: _Side, k: int, schema: TableSchema) ->
     drawn = _group(_slots(synthetic), synthetic.entity, 168)
     grid = np.arange(168).reshape(7, 24)
     lines = [*grid.tolist(), *grid.T.tolist(), grid.ravel().tolist()]
-    judge = drawn if real is None else _group(_slots(real), real.entity, 168)
+    base = synthetic if real is None else real
+    judge = _group(_slots(base), base.entity, 168)
     if not judge.rows.sum() or not drawn.rows.sum():
         return {"missing": f"{index} holds no time on one side"}
-    shown = publishable(judge.entities, lines, judge.union, k)
+    shown = _shown(_slots(base), base.entity, lines, 168, k)
     out: dict[str, Any] = {
         "synthetic": _table(_percent(drawn.rows, shown)),
         "suppressed": int((~shown).sum()),
@@ -221,7 +284,7 @@ def _series(
         why = {"missing": f"no day has {k} entities or more"}
         return why, why
     size = groups.rows.size
-    shown = publishable(groups.entities, _day_lines(first, size), groups.union, k)
+    shown = _shown(_places(days, first, size), base.entity, _day_lines(first, size), size, k)
     drawn = _days(synthetic) - first
     inside = (drawn >= 0) & (drawn < size)
     counts = np.bincount(drawn[inside], minlength=size).astype(np.float64)
@@ -263,11 +326,23 @@ def _span(days: Ints, entity: Ints, k: int) -> tuple[int, _Groups | None]:
     return first, _group(offset, entity, last - first + 1)
 
 
+def _places(days: Ints, first: int, size: int) -> Ints:
+    """Day of each row from 0; beyond the axis ``size`` plus its weekday; -1 without a time."""
+    there = days > np.iinfo(np.int64).min // 8
+    place = days - first
+    beyond = (place < 0) | (place >= size)
+    return np.where(there, np.where(beyond, size + (days + 3) % 7, place), -1)
+
+
 def _day_lines(first: int, size: int) -> list[list[int]]:
-    """Days of one weekday (their total can be had from the heat map), and all days."""
+    """Days of one weekday (their total can be had from the heat map), and all days.
+
+    Group ``size`` + weekday stands in each weekday's line for its days beyond the axis.
+    """
     day = np.arange(size)
     weekday = (first + 3 + day) % 7  # 1970-01-01 was a Thursday
-    return [*(day[weekday == w].tolist() for w in range(7)), day.tolist()]
+    lines = [[*day[weekday == w].tolist(), size + w] for w in range(7)]
+    return [*lines, [g for line in lines for g in line]]
 
 
 def _daily(
@@ -348,13 +423,12 @@ def _marginal(real: _Side | None, synthetic: _Side, k: int, schema: TableSchema)
         return {"missing": f"{field.name} is empty in the synthetic table"}
     size = edges.size - 1
     drawn = _group(_bins(values, edges), synthetic.entity, size)
-    judge = drawn
-    if real is not None:
-        mine = real.frame[field.name].to_numpy(dtype="float64")
-        judge = _group(_bins(mine, edges), real.entity, size)
-        if not judge.rows.sum():
-            return {"missing": f"{field.name} is empty in the real table"}
-    shown = publishable(judge.entities, [list(range(size))], judge.union, k)
+    base = synthetic if real is None else real
+    bins = _bins(base.frame[field.name].to_numpy(dtype="float64"), edges)
+    judge = _group(bins, base.entity, size)
+    if not judge.rows.sum():
+        return {"missing": f"{field.name} is empty in the real table"}
+    shown = _shown(bins, base.entity, [list(range(size))], size, k)
     out: dict[str, Any] = {
         "column": field.name,
         "edges": [float(f"{edge:.12g}") for edge in edges],

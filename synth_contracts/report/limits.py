@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from synth_contracts.contract.model import Contract
@@ -14,8 +15,7 @@ STANDING = (
     "The attacks know the synthetic rows and other real records, not the generator itself. "
     "Shadow-model attacks were not run: a stronger attacker may reach more than is shown here.",
     "Records moved far enough from the real one, in tables of few columns above all, look like "
-    "fresh records to these attacks. No leak was planted to find out how small a leak this run "
-    "would have seen.",
+    "fresh records to these attacks.",
     "Linking this table with other releases of the same source, or with other data, "
     "was not tested.",
     "Fairness between groups, and structure across more columns than the rules name, "
@@ -37,6 +37,14 @@ _UNLESS_MEASURED = {
         "Whether a sensitive value can be inferred from the other columns was not tested."
     ),
     "singling_out": "Singling out and linkability attacks were not run.",
+    "recognized_entities": "How many of the {unit} are recognised for certain was not counted.",
+    "replicated_uniques": (
+        "Whether combinations that one {unit} alone holds come back was not counted."
+    ),
+    "calendar_correlation": (
+        "Whether the series follows the real one day by day, as replayed totals would, "
+        "was not measured."
+    ),
     "detection": "No classifier was trained to tell real from synthetic rows.",
     "pair_association": "How columns go together was not measured.",
     "entity_profile": "How many rows one {unit} has, and when it comes back, was not measured.",
@@ -45,14 +53,22 @@ _UNLESS_MEASURED = {
     "total_variation": "The mix of categories was not compared column by column.",
 }
 _NEEDS_UNIT = {"entity_membership_inference", "entity_profile"}
-_NEEDS_TIME = {"forecast_utility"}
+_NEEDS_TIME = {"forecast_utility", "calendar_correlation"}
 
 
-def limits(contract: Contract, evaluation: Evaluation | None) -> list[str]:
-    """Sentences about what was not measured: standing ones, and those that follow from the run."""
+def limits(
+    contract: Contract,
+    evaluation: Evaluation | None,
+    controls: Mapping[str, Any] | None = None,
+) -> list[str]:
+    """Sentences about what was not measured: standing ones, and those that follow from the run.
+
+    ``controls`` is the positive control as the card tells it (controls.py).
+    """
     measured = {result.metric for result in evaluation.measurements} if evaluation else set()
     unit = contract.roles.entity_key or "row"
     said = list(STANDING[:2])
+    said[1] = f"{said[1]} {_found(controls)}"
     for metric, words in _UNLESS_MEASURED.items():
         asked_of_nothing = (metric in _NEEDS_UNIT and contract.roles.entity_key is None) or (
             metric in _NEEDS_TIME and contract.roles.time_index is None
@@ -65,6 +81,17 @@ def limits(contract: Contract, evaluation: Evaluation | None) -> list[str]:
             "person has several rows, the privacy figures are too good."
         )
     return [*said, *STANDING[2:]]
+
+
+def _found(controls: Mapping[str, Any] | None) -> str:
+    """What the positive control has to say about leaks that pass for fresh records."""
+    if not controls or "missing" in controls:
+        return "No leak was planted to find out how small a leak this run would have seen" + (
+            f" ({controls['missing']})." if controls else "."
+        )
+    if controls["unseen"]:
+        return f"Planted to try it, and not seen at any size: {'; '.join(controls['unseen'])}."
+    return "Leaks of every kind planted to try it were seen, from the sizes given above on."
 
 
 def not_measured(evaluation: Evaluation | None) -> list[dict[str, Any]]:

@@ -32,8 +32,24 @@ _NOTES = {
     "ks_mean": "0 is the same shape, 1 is nothing in common.",
     "ks_max": "0 is the same shape, 1 is nothing in common.",
     "autocorrelation": "Above the limit, forecasts learned from this table are not usable.",
+    "recognized_entities": "0 says that no one was recognised beyond chance.",
+    "entity_membership_inference": "0 is a coin flip, 1 is every confident guess right.",
+    "outlier_membership_inference": "0 is a coin flip, 1 is every unusual one told apart.",
+    "replicated_uniques": "0 says: no more than among units that were not in training.",
+    "total_variation": "0 is the same mix of categories, 1 is nothing in common.",
+    "missingness": "0 is as many empty cells as in unseen real rows.",
+    "pair_association": "0 is the same picture for every pair, 1 is nothing in common.",
+    "calendar_correlation": "Real days are compared with the same days of the synthetic table.",
+    "entity_profile": "0 is the same shape, 1 is nothing in common.",
+    "detection": "0.50 says that a classifier cannot tell them apart, 1 that it always can.",
 }
-_CLEAN = {"nearest_neighbor_distance": 0.5, "k_anonymity": None}
+#: in the unit of the number that is judged
+_CLEAN = {
+    "nearest_neighbor_distance": 0.5,
+    "k_anonymity": None,
+    "calendar_correlation": 1.0,
+    "detection": 0.5,
+}
 _EXACT = {"k_anonymity", "constraint_violations"}
 
 

@@ -57,6 +57,9 @@ def render(facts: Mapping[str, Any], json_digest: str) -> str:
         outcome_kind=_OUTCOME_KINDS[outcome],
         rulers={row["rule"]: _ruler(place, row) for place, row in enumerate(facts["rules"])},
         drawn=_drawn(facts["figures"]),
+        power=_power(facts["controls"]),
+        one=facts["noun"][0],
+        many=facts["noun"][1],
     )
     return page.lstrip()
 
@@ -98,6 +101,22 @@ def _drawn(figures: Mapping[str, Any]) -> dict[str, Markup]:
         part = figures.get(name) or {"missing": ""}
         if "missing" not in part:
             out[name] = draw(f"f-{name}", title, part)
+    return out
+
+
+def _power(controls: Mapping[str, Any] | None) -> dict[str, Markup]:
+    """Curves of the positive control by where the leak was taken from."""
+    out: dict[str, Markup] = {}
+    for among in ("random", "isolated"):
+        kinds = [
+            kind
+            for kind in (controls or {}).get("kinds", ())
+            if kind["among"] == among and kind["curve"]
+        ]
+        if controls and kinds:
+            title = f"Share of runs that would have blocked the leak, {kinds[0]['among_words']}"
+            goal = controls["power_percent"] / 100
+            out[kinds[0]["among_words"]] = svg.power_lines(f"c-{among}", title, kinds, goal)
     return out
 
 

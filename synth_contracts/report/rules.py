@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from synth_contracts.contract.model import Contract, Rule
-from synth_contracts.gate import RuleState, Verdict
+from synth_contracts.gate import RuleState, Verdict, entities_needed
 from synth_contracts.metrics.measurement import Evaluation, Measurement, NotMeasured, Result
 from synth_contracts.report.meanings import Meaning, meaning_of
-from synth_contracts.report.numbers import finite, rounded
+from synth_contracts.report.numbers import finite, rounded, rounded_count
+from synth_contracts.report.remarks import remarks, warning
 
 Audience = Literal["owner", "analyst"]
 State = Literal["holds", "close", "broken", "warns", "not measured", "not asked"]
@@ -28,6 +30,8 @@ GLYPHS: dict[str, str] = {
 FAMILIES = ("privacy", "fidelity", "validity")
 #: A margin under this many per cent is close.
 CLOSE = 10.0
+#: Units of measurements that are counts.
+_COUNTED = {"entities", "cells"}
 
 _JUDGED = {
     "value": "",
@@ -49,9 +53,24 @@ class _Numbers:
     floor: float | None
     ceiling: float | None
 
+    def whole(self) -> _Numbers:
+        """Counts as whole numbers, so that nobody reads of 0.00 people; others as they are."""
+        return _Numbers(
+            *(
+                int(number) if number is not None and float(number).is_integer() else number
+                for number in (
+                    self.value, self.number, self.lower, self.upper, self.floor, self.ceiling,
+                )
+            )
+        )  # fmt: skip
+
 
 def rule_rows(
-    contract: Contract, evaluation: Evaluation | None, verdict: Verdict, audience: Audience
+    contract: Contract,
+    evaluation: Evaluation | None,
+    verdict: Verdict,
+    audience: Audience,
+    columns: AbstractSet[str] = frozenset(),
 ) -> list[dict[str, Any]]:
     """One JSON object per rule, privacy first, then fidelity, then validity; not asked ones last.
 
@@ -60,6 +79,7 @@ def rule_rows(
         evaluation: floors, ceilings, n; None when nothing could be measured.
         verdict: the state of each rule.
         audience: ``analyst`` gets rounded numbers and no floors.
+        columns: names of columns that may be printed where details name one.
     """
     rules = {rule.id: rule for rule in contract.rules}
     results: Mapping[str, Result] = evaluation.results if evaluation else {}
@@ -67,7 +87,14 @@ def rule_rows(
     rows = []
     for state in verdict.states:
         rule = rules.get(state.rule_id)
-        row = _row(state, rule, results.get(state.rule_id), audience)
+        result = results.get(state.rule_id)
+        row = _row(state, rule, result, audience)
+        told = isinstance(result, Measurement) and finite(result.value) is not None
+        analyst = audience == "analyst"
+        row["remarks"], row["warning"] = [], None
+        if told and isinstance(result, Measurement):
+            row["remarks"] = remarks(result, analyst=analyst, columns=columns)
+            row["warning"] = warning(result, analyst=analyst)
         row["loosened"] = bool(rule and rule.loosened) or state.rule_id in disabled
         rows.append(row)
     order = {name: place for place, name in enumerate(FAMILIES)}
@@ -85,6 +112,8 @@ def _row(
     words = meaning_of(state.metric)
     numbers = _numbers(state, result, audience)
     limit = finite(state.threshold)
+    if result is not None and isinstance(result, Measurement) and result.unit in _COUNTED:
+        numbers = numbers.whole()
     margin = _margin(words, numbers.number, limit, state.operator)
     measured = result if isinstance(result, Measurement) else None
     return {
@@ -110,7 +139,7 @@ def _row(
         "n": measured.n if measured and audience == "owner" else None,
         "unit": measured.unit if measured else None,
         "method": measured.method if measured and audience == "owner" else None,
-        "reason": _reason(state, result),
+        "reason": _reason(state, rule, result, audience),
         "scale": None
         if numbers.value is None or limit is None
         else _scale(words, numbers, limit, state),
@@ -236,6 +265,8 @@ def _scale(
     if at is None or numbers.value is None:
         return None
     clean = words.clean if words.clean is not None else 0.0
+    if state.judged == "ceiling_share":
+        clean = numbers.ceiling if numbers.ceiling is not None else min(1.0, at / limit)
     room = abs(at - clean) or max(abs(numbers.value - at), 1.0)
     below = state.operator == "<="
     start = at - room * (1.25 if below else 1.0)
@@ -252,7 +283,7 @@ def _scale(
         "value": place(numbers.value),
         "lower": place(numbers.lower),
         "upper": place(numbers.upper),
-        "floor": place(numbers.floor),
+        "floor": place(numbers.ceiling if numbers.floor is None else numbers.floor),
         "number": place(numbers.number) if state.judged in ("lower", "bound") else None,
         "cut": bool(numbers.value < start or numbers.value > end),
     }
@@ -261,11 +292,14 @@ def _scale(
 _ERROR_NAME = re.compile(r"\b[A-Z][A-Za-z]*(?:Error|Exception|Warning)\b")
 
 
-def _reason(state: RuleState, result: Result | None) -> str | None:
+def _reason(
+    state: RuleState, rule: Rule | None, result: Result | None, audience: Audience
+) -> str | None:
     """Why a rule has no verdict, in words that hold no value of the data.
 
     The text of an exception may quote a value of a row, so of a metric that failed only the name
-    of the error is printed.
+    of the error is printed. The gate's own words hold exact numbers, which the analyst reads
+    rounded.
     """
     if state.status == "not_asked":
         return state.reason.removeprefix("not asked, ")
@@ -273,7 +307,15 @@ def _reason(state: RuleState, result: Result | None) -> str | None:
         return None
     if isinstance(result, NotMeasured):
         return safe_reason(result)
-    return state.reason
+    if audience == "owner" or not isinstance(result, Measurement):
+        return state.reason
+    needed = entities_needed(rule, result) if rule and rule.judged == "bound" else None
+    if needed is None:
+        return "the number that the rule judges could not be had"
+    return (
+        "too few entities: the value is within the limit, its bound is not; about "
+        f"{rounded_count(needed):,} held out would be needed"
+    )
 
 
 def safe_reason(result: NotMeasured) -> str:

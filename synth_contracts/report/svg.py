@@ -204,6 +204,78 @@ def daily_lines(name: str, title: str, daily: Mapping[str, Any]) -> Markup:
     return figure(name, width, height, title, words, parts)
 
 
+# The positive control
+
+#: Marker and dash of each kind of leak, in this order; colour is not needed to tell them apart.
+_MARKS = ("circle", "square", "triangle", "diamond")
+_DASHES = ("", "5 2", "2 2", "8 3 2 3")
+
+
+def power_lines(name: str, title: str, kinds: Sequence[Mapping[str, Any]], goal: float) -> Markup:
+    """Share of runs that would have blocked a leak, over its size in entities (log scale).
+
+    Args:
+        name: unique in the page.
+        title: of the figure.
+        kinds: each with ``title`` and ``curve`` (entities, power from 0 to 1); at most four.
+        goal: the power asked for, from 0 to 1.
+    """
+    width, height, left, right, top, bottom = 460, 216, 40, 448, 10, 150
+    sizes = sorted({p["entities"] for kind in kinds for p in kind["curve"] if p["entities"] > 0})
+    if not sizes:
+        return Markup("")
+    low, high = math.log(sizes[0]), math.log(max(sizes[-1], sizes[0] + 1))
+
+    def x(entities: float) -> float:
+        return left + 14 + (math.log(entities) - low) / (high - low) * (right - left - 22)
+
+    def y(power: float) -> float:
+        return bottom - power * (bottom - top)
+
+    parts = [_grid(left, right, y(tick / 4), f"{25 * tick} %") for tick in range(5)]
+    parts.append(
+        f'<path class="bs" d="M{left} {_n(y(goal))}H{right}" stroke="{BROKEN}" stroke-width="1" '
+        'stroke-dasharray="3 3"/>'
+    )
+    last = -99.0
+    for size in sizes:
+        if x(size) - last >= 26:
+            last = x(size)
+            parts.append(_text(last, bottom + 14, f"{size:,}", "middle"))
+    for place, kind in enumerate(kinds[: len(_MARKS)]):
+        points = [(x(p["entities"]), y(p["power"])) for p in kind["curve"] if p["entities"] > 0]
+        path = "L".join(f"{_n(a)} {_n(b)}" for a, b in points)
+        dash = f' stroke-dasharray="{_DASHES[place]}"' if _DASHES[place] else ""
+        parts.append(
+            f'<path class="is" d="M{path}" fill="none" stroke="{INK}" stroke-width="1.2"{dash}/>'
+        )
+        parts += [_mark(place, a, b) for a, b in points]
+        at, line = (left + 4, bottom + 34) if place < 2 else (left + 204, bottom + 34)
+        line += 16 * (place % 2)
+        parts.append(
+            f'<path class="is" d="M{at} {line}h24" stroke="{INK}" stroke-width="1.2"{dash}/>'
+        )
+        parts += [_mark(place, at + 12, line), _text(at + 30, line + 3.5, kind["title"])]
+    words = "; ".join(
+        f"{kind['title']}: "
+        + ", ".join(f"{p['entities']:,} gives {p['power']:.0%}" for p in kind["curve"])
+        for kind in kinds
+    )
+    return figure(name, width, height, title, words, parts)
+
+
+def _mark(place: int, x: float, y: float) -> str:
+    kind, a, b = _MARKS[place], _n(x), _n(y)
+    if kind == "circle":
+        return f'<circle class="i" cx="{a}" cy="{b}" r="2.8" fill="{INK}"/>'
+    path = {
+        "square": f"M{_n(x - 2.5)} {_n(y - 2.5)}h5v5h-5z",
+        "triangle": f"M{a} {_n(y - 3.4)}l3.4 6h-6.8z",
+        "diamond": f"M{a} {_n(y - 3.6)}l3.4 3.6-3.4 3.6-3.4-3.6z",
+    }[kind]
+    return f'<path class="i" d="{path}" fill="{INK}"/>'
+
+
 def _months(start: str, step: int, size: int, x: Any, y: float) -> list[str]:
     first = date.fromisoformat(start)
     ticks = []

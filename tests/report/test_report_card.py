@@ -206,7 +206,7 @@ def test_the_card_tells_the_same_numbers_as_the_error(card_of, contract, make):
 
 def test_attacks_stand_side_by_side(passed):
     assert [a["attack"] for a in passed.json["attacks"]] == ["distance", "calibrated"]
-    assert "54 % (a coin: 50 %)" in passed.html
+    assert "54 % of its surest guesses (a coin: 50 %)" in passed.html
 
 
 def test_attacks_may_be_numbers_or_a_list(card_of, contract, make):
@@ -325,7 +325,8 @@ def test_planted_values_appear_in_no_card(card_of, contract, make, parts, audien
     card = card_of(
         audience, comparison=copied, values={"membership_inference": leaky, "ks_mean": error}
     )
-    both = card.html + card.json_text
+    # digests hold any four figures sooner or later
+    both = re.sub(r"\b[0-9a-f]{64}\b", "", card.html + card.json_text)
     for secret in ("CANARY", "987654", "987,654", "313373", "2031"):
         assert secret not in both
     daily = card.json["figures"]["daily"]

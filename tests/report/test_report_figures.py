@@ -42,6 +42,140 @@ def test_no_line_gives_away_what_it_hides(table):
         assert not hidden or nothing_left or union_of(members)(hidden) >= k
 
 
+def computable(hidden, lines, shown):
+    """Hidden groups that follow from the totals of all lines: by rank, not as the code does it."""
+    known = [[float(g in line) for g in hidden] for line in lines if any(shown[g] for g in line)]
+    if not hidden or not known:
+        return []
+    rank = np.linalg.matrix_rank(np.array(known))
+    unit = np.eye(len(hidden))
+    return [
+        g
+        for place, g in enumerate(hidden)
+        if np.linalg.matrix_rank(np.array([*known, unit[place]])) == rank
+    ]
+
+
+@given(tables())
+@settings(max_examples=150, deadline=None)
+def test_no_hidden_cell_follows_from_all_lines_together(table):
+    members, lines, k = table
+    shown = publishable(np.array([len(m) for m in members]), lines, union_of(members), k)
+    hidden = [g for g in range(len(members)) if not shown[g] and members[g]]
+    assert computable(hidden, lines, shown) == []
+
+
+def test_a_cell_between_two_squares_needs_more_than_company_in_row_and_column():
+    """Rows 0 and 1 less columns 0 and 1 leave cell (1, 2), although each line hides two or more."""
+    small = {(0, 0), (0, 1), (1, 0), (1, 1), (1, 2), (2, 2), (2, 3), (3, 2), (3, 3)}
+    members = [
+        {100 + 4 * r + c} if (r, c) in small else set(range(50 + r))
+        for r in range(4)
+        for c in range(4)
+    ]
+    grid = np.arange(16).reshape(4, 4)
+    lines = [*grid.tolist(), *grid.T.tolist(), list(range(16))]
+    sizes = np.array([len(m) for m in members])
+    hidden = [4 * r + c for r, c in sorted(small)]
+    assert computable(hidden, lines, sizes >= 2) == [6]
+    shown = publishable(sizes, lines, union_of(members), 2)
+    assert (~shown).sum() > len(small)
+    hidden = [g for g in range(16) if not shown[g]]
+    assert computable(hidden, lines, shown) == []
+
+
+@st.composite
+def purchases(draw):
+    """Rows of a small shop: customer, day, hour, amount; some without a time or an amount."""
+    some = np.random.default_rng(draw(st.integers(0, 2**32)))
+    customers = draw(st.integers(1, 25))
+    rows = draw(st.integers(1, 400))
+    spread = draw(st.sampled_from([0.0, 1.0, 2.5]))  # how much a few customers have of all
+    weight = np.arange(1, customers + 1) ** -spread
+    who = some.choice(customers, rows, p=weight / weight.sum())
+    days = some.integers(0, draw(st.sampled_from([3, 30, 200])), rows)
+    hours = some.choice([3, 10, 17, 18], rows, p=[0.02, 0.28, 0.4, 0.3])
+    amount = np.round(some.lognormal(3, draw(st.sampled_from([0.2, 1.0])), rows), 2)
+    time = pd.Timestamp("2020-03-02") + pd.to_timedelta(24 * days + hours, "h")
+    frame = pd.DataFrame({"who": who, "at": time, "amount": amount})
+    for name in draw(st.sets(st.sampled_from(["at", "amount"]))):
+        frame.loc[some.random(rows) < 0.02, name] = None
+    return frame, draw(st.integers(2, 8)), draw(st.sampled_from(["itself", "shuffled"]))
+
+
+@given(purchases())
+@settings(max_examples=120, deadline=None)
+def test_random_tables_show_nothing_of_fewer_than_k_and_nothing_by_subtraction(make, shop):
+    real, k, kind = shop
+    roles = type(make.contract().roles)(entity_key="who", time_index="at")
+    contract = make.contract(columns=(), codes=(), roles=roles, k=k)
+    synthetic = real
+    if kind == "shuffled":
+        synthetic = real.assign(**{c: np.roll(real[c], 1) for c in ("at", "amount")})
+    tables = make.frames(contract, real, real.iloc[:0], synthetic)
+    drawn = figures(tables, "owner")
+    real = tables.train
+    if "missing" not in drawn["hours"]:
+        cells = [c for row in drawn["hours"]["real"] for c in row]
+        slot = (real["at"].dt.dayofweek * 24 + real["at"].dt.hour).fillna(-1).astype(int)
+        grid = np.arange(168).reshape(7, 24)
+        lines = [*grid.tolist(), *grid.T.tolist(), list(range(168))]
+        _check(cells, drawn["hours"]["synthetic"], slot, real["who"], lines, k)
+    if "missing" not in drawn["daily"]:
+        daily = drawn["daily"]
+        day = (real["at"].dt.normalize() - pd.Timestamp(daily["start"])).dt.days
+        size = len(daily["real"])
+        first = pd.Timestamp(daily["start"]).dayofweek
+        beyond = size + real["at"].dt.dayofweek
+        place = day.where((day >= 0) & (day < size), beyond).fillna(-1).astype(int)
+        lines = [[*range((w - first) % 7, size, 7), size + w] for w in range(7)]
+        lines.append([g for line in lines for g in line])
+        _check(daily["real"], daily["synthetic"], place, real["who"], lines, k)
+    if "missing" not in drawn["marginal"]:
+        edges = np.array(drawn["marginal"]["edges"])
+        bins = np.clip(np.searchsorted(edges, real["amount"], side="right") - 1, 0, len(edges) - 2)
+        bins = pd.Series(bins, index=real.index).where(real["amount"].notna(), -1)
+        shares = drawn["marginal"]
+        lines = [list(range(len(edges) - 1))]
+        _check(shares["real"], shares["synthetic"], bins, real["who"], lines, k)
+
+
+def _check(cells, synthetic, place, who, lines, k):
+    """Law by law, from the rows alone; groups past the cells are rows that the figure leaves out."""
+    flat = [c for row in synthetic for c in row] if isinstance(synthetic[0], list) else synthetic
+    members = {g: set(part) for g, part in who.groupby(place)}
+    last = max([*(g for line in lines for g in line), *members]) + 1
+    lines = [*lines[:-1], [*lines[-1], last]]  # what has no place is known to be the rest
+    members[last] = members.pop(-1, set())
+    for g, cell in enumerate(cells):
+        assert cell is None or len(members.get(g, ())) >= k
+        assert (cell is None) == (flat[g] is None)
+    shown = {g: g < len(cells) and cells[g] is not None for line in lines for g in line}
+    for line in lines:
+        hidden = [g for g in line if not shown[g] and members.get(g)]
+        if any(shown[g] for g in line) and not (hidden and min(hidden) >= len(cells)):
+            assert len(hidden) != 1
+            assert not hidden or len(set().union(*(members[g] for g in hidden))) >= k
+        elif any(shown[g] for g in line):  # only rows that no figure draws are left
+            assert len(set().union(*(members[g] for g in hidden))) >= k
+    hidden = [g for g in shown if not shown[g] and members.get(g)]
+    assert [g for g in computable(hidden, lines, shown) if g < len(cells)] == []
+
+
+def test_rows_beyond_the_axis_are_not_what_is_left_of_the_total(make):
+    """One customer alone has a day years later; all days drawn are busy."""
+    day = pd.Timestamp("2020-03-02")
+    busy = [
+        (who, day + pd.Timedelta(days=d, hours=10), 5.0) for d in range(21) for who in range(12)
+    ]
+    real = pd.DataFrame([*busy, (99, day + pd.Timedelta(days=700, hours=10), 5.0)],
+                        columns=["who", "at", "amount"])  # fmt: skip
+    roles = type(make.contract().roles)(entity_key="who", time_index="at")
+    contract = make.contract(columns=(), codes=(), roles=roles, k=10)
+    daily = figures(make.frames(contract, real, real.iloc[:0], real), "owner")["daily"]
+    assert daily["real"].count(None) >= 1
+
+
 def test_a_single_small_cell_takes_the_smallest_neighbour_with_it():
     members = [set(range(12)), {1, 2}, set(range(30)), set(range(11))]
     sizes = np.array([len(m) for m in members])
