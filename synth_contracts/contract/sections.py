@@ -112,7 +112,7 @@ def synthetic_section() -> dict[str, Any]:
             "default": "source",
             "description": "How many rows are made; `source` for as many as the source has.",
         },
-        fitRows=_count("Fit on at most so many rows of the training part.", maximum=10**9),
+        fitRows=_count("Fit on so many random rows of the training part.", maximum=10**9),
         seed={
             "type": "integer",
             "minimum": 0,

@@ -13,7 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from synth_contracts.contract import interpolate, lint, load_contract, load_contracts
+from synth_contracts.contract import (
+    interpolate,
+    lint,
+    load_contract,
+    load_contracts,
+    show_expanded,
+)
 from synth_contracts.contract.loading import load_files
 from synth_contracts.errors import ContractError, SourceError
 
@@ -106,6 +112,19 @@ def test_another_vendors_sections_are_left_alone(bent, demo_path):
     assert contract.digest == load_contract(demo_path).digest
 
 
+def test_a_replayed_volume_is_warned_of_shown_and_hashed(bend, demo_path):
+    path = bend(("volume: model", "volume: replay, volumeNoise: 4"))
+    (warning,) = lint([path]).warnings
+    assert "publishes train's daily totals" in warning.message
+    contract = load_contract(path)
+    calendar = contract.generator.calendar
+    assert (calendar.volume, calendar.volume_noise) == ("replay", 4.0)
+    assert "volumeNoise: 4" in show_expanded(contract)
+    assert contract.digest != load_contract(demo_path).digest
+    louder = load_contract(bend(("volume: model", "volume: replay, volumeNoise: 5")))
+    assert louder.digest != contract.digest
+
+
 #: (what is bent, where the fault stands, words of the message, words of the mend)
 BENT = {
     "unknown key": ([("codes: [", "code: [")], "50:11", "unknown key `code` in `synthetic`", "`codes`"),
@@ -135,10 +154,14 @@ BENT = {
     "missing server": ([("  - server: source\n", "  - srv: source\n")], "16:5", "lacks `server`", ""),
     "variable": ([("${SYNTH_SOURCE}", "${SYNTH SOURCE}")], "19:15", "no variable", "${NAME}"),
     "server type": ([("type: duckdb", "type: postgres\n    port: 1\n    host: h")], "16:3", "can be read", "duckdb"),
-    "planned generator": ([("type: calendar_cart", "type: tvae")], "59:19", "not available yet", "ctgan"),
+    "planned generator": ([("type: calendar_cart", "type: par")], "59:19", "not available yet", "ctgan"),
     "unknown generator": ([("type: calendar_cart", "type: calendar_kart")], "59:19", "does not exist", "`calendar_cart`"),
-    "replay": ([("volume: model", "volume: replay")], "62:46", "replay` is not available yet", "model"),
-    "calendar of ctgan": ([("type: calendar_cart", "type: ctgan")], "62:23", "around ctgan", "calendar: false"),
+    "noise of a model": ([("volume: model", "volume: model, volumeNoise: 3")], "62:53", "belongs to `volume: replay`", "take it out"),
+    "noise below none": ([("volume: model", "volume: replay, volumeNoise: -1")], "62:67", "at least 0", ""),
+    "volume": ([("volume: model", "volume: reply")], "62:46", "`reply`", "`replay`"),
+    "fitRows of cart": ([("seed: 7", "seed: 7\n            fitRows: 900")], "62:13", "fits the whole training part", "take it out"),
+    "distribution": ([("type: calendar_cart", "type: gaussian_copula"), ("reject: true", "reject: false"), ("seed: 7", "seed: 7\n            parameters: {distribution: bta}")], "62:40", "must be one of beta", "`beta`"),
+    "reject of tvae": ([("type: calendar_cart", "type: tvae")], "63:67", "not available yet for tvae", "reject: false"),
     "rows": ([("rows: source", "rows: all")], "60:19", "`rows` cannot be `all`", "source"),
     "rows of none": ([("rows: source", "rows: 0")], "60:19", "at least 1", ""),
     "parameter": ([("seed: 7", "seed: 7\n            parameters: {leaf_row: 200}")], "62:26", "no parameter `leaf_row`", "`leaf_rows`"),
