@@ -6,16 +6,20 @@
   severity error that was not measured makes the verdict NOT_EVALUATED.
 - A broken rule of severity error makes it FAILED, whatever else could not be measured.
 - A contract without a privacy rule of severity error comes to no verdict.
+- Attempt n is judged on bounds that hold at 1 - .05 / n; one of a lower level is "not measured".
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import NormalDist
 from typing import Any, Literal, get_args
 
+from synth_contracts.contract.expand import settle
 from synth_contracts.contract.model import Contract, Judged, Rule, Severity
 from synth_contracts.errors import NotEvaluatedError, ReleaseBlocked
 from synth_contracts.metrics.measurement import Evaluation, Measurement, NotMeasured
@@ -27,10 +31,13 @@ __all__ = [
     "RuleState",
     "Verdict",
     "blocked",
+    "entities_needed",
     "judge",
+    "level_at",
     "limit_text",
     "number_text",
     "reason_text",
+    "repeated_tries",
     "title",
 ]
 
@@ -97,8 +104,15 @@ def judge(contract: Contract, evaluation: Evaluation) -> Verdict:
 
     Never raises for what an evaluation may hold: NaN, None, infinities, text, missing or foreign
     results are "not measured".
+
+    A contract whose columns' types were open when it was loaded is settled by the kinds that the
+    evaluation was made with; those count only if they lead to the digest that was evaluated.
     """
-    states = tuple(_state(rule, evaluation.results.get(rule.id)) for rule in contract.rules)
+    contract = _settled(contract, evaluation)
+    attempt = evaluation.attempt if _is_attempt(evaluation.attempt) else 1
+    states = tuple(
+        _state(rule, evaluation.results.get(rule.id), attempt) for rule in contract.rules
+    )
     failed = [_reason(s) for s in states if s.status == "failed"]
     unmeasured = [
         _reason(s) for s in states if s.status == "not_measured" and s.severity != "warning"
@@ -139,9 +153,29 @@ def blocked(contract: Contract, verdict: Verdict) -> ReleaseBlocked | NotEvaluat
     raise ValueError("the verdict is PASSED: nothing is blocked")
 
 
+def level_at(attempt: int) -> float:
+    """The level that one-sided bounds of attempt ``attempt`` (1 or more) must hold at."""
+    return 1 - 0.05 / attempt
+
+
+def _is_attempt(number: Any) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and number >= 1
+
+
+def _settled(contract: Contract, evaluation: Evaluation) -> Contract:
+    kinds = evaluation.kinds
+    told = isinstance(kinds, Mapping) and all(isinstance(kind, str) for kind in kinds.values())
+    if contract.digest == evaluation.contract_digest or not kinds or not told:
+        return contract
+    settled = settle(contract, evaluation.kinds)
+    return settled if settled.digest == evaluation.contract_digest else contract
+
+
 def _faults(contract: Contract, evaluation: Evaluation) -> list[str]:
     """Why the evaluation as a whole does not answer the contract."""
     faults = []
+    if not _is_attempt(evaluation.attempt):
+        faults.append(f"the evaluation is of attempt {evaluation.attempt!r}, which is no number")
     if contract.digest != evaluation.contract_digest:
         faults.append(
             f"the evaluation was made for another contract ({evaluation.contract_digest[:12]}, "
@@ -162,15 +196,16 @@ def _faults(contract: Contract, evaluation: Evaluation) -> list[str]:
     return faults
 
 
-def _state(rule: Rule, result: Any) -> RuleState:
+def _state(rule: Rule, result: Any, attempt: int) -> RuleState:
     status: RuleStatus
     measurement = result if isinstance(result, Measurement) else None
     number = None
-    problem = _problem(rule, result)
+    problem = _problem(rule, result, attempt)
     if problem is None and measurement is not None:
         number = measurement.number(rule.judged)
         reason = reason_text(rule, measurement)
-        if _within(rule, number):
+        # a bound inside a limit that the value breaks is no bound
+        if _within(rule, number) and (rule.judged != "bound" or _within(rule, measurement.value)):
             status = "passed"
         elif rule.judged == "bound" and _within(rule, measurement.value):
             status = "not_measured"
@@ -196,7 +231,7 @@ def _state(rule: Rule, result: Any) -> RuleState:
     )
 
 
-def _problem(rule: Rule, result: Any) -> str | None:
+def _problem(rule: Rule, result: Any, attempt: int) -> str | None:
     """Why ``result`` cannot be judged by ``rule``; None when it can."""
     if _finite(rule.threshold) is None or rule.operator not in ("<=", ">="):
         return f"its limit ({rule.operator} {rule.threshold}) is not a finite number"
@@ -220,7 +255,29 @@ def _problem(rule: Rule, result: Any) -> str | None:
         return f"its {part} is {getattr(result, part)!r}"
     if _finite(result.number(rule.judged)) is None:
         return f"it has no finite {_JUDGED_WORDS[rule.judged]}"
+    # a value outside is broken at any level
+    if rule.judged == "bound" and _within(rule, result.value):
+        level = _level(result)
+        if level is None or level < level_at(attempt) - 1e-9:
+            said = "an unknown level" if level is None else f"{_percent(level)} %"
+            return (
+                f"its one-sided bound holds at {said}, and attempt {attempt} is judged at "
+                f"{_percent(level_at(attempt))} %"
+            )
     return None
+
+
+def _level(measurement: Measurement) -> float | None:
+    """The level that the one-sided bounds hold at: .95 unless ``bound_level`` says another."""
+    return _finite(_details(measurement).get("bound_level", 0.95))
+
+
+def _details(measurement: Measurement) -> Mapping[str, Any]:
+    return measurement.details if isinstance(measurement.details, Mapping) else {}
+
+
+def _percent(level: float) -> str:
+    return f"{100 * level:.6g}" if level > 0.999 else f"{100 * level:.4g}"
 
 
 _PARTS = {"over_floor": "floor", "ceiling_share": "ceiling"}
@@ -269,7 +326,7 @@ def _not_asked(contract: Contract) -> tuple[RuleState, ...]:
 
 _JUDGED_WORDS: dict[str, str] = {
     "value": "value",
-    "bound": "one-sided 95 % bound",
+    "bound": "one-sided bound",
     "lower": "lower 95 % bound",
     "over_floor": "value over its floor",
     "ceiling_share": "share of its ceiling",
@@ -303,11 +360,12 @@ def reason_text(rule: Rule, measurement: Measurement) -> str:
         ceiling = number_text(_finite(measurement.ceiling) or 0.0)
         return f"{name} {number_text(value)}, {number} of the ceiling {ceiling}, {words}"
     if rule.judged == "bound" and _within(rule, value):
+        bound = f"its one-sided {_percent(_level(measurement) or 0.95)} % bound {number} {words}"
         if holds:
-            return f"{name} {number_text(value)} (its one-sided 95 % bound {number} {words})"
+            return f"{name} {number_text(value)} ({bound})"
         return (
-            f"{name} {number_text(value)} is within {limit_text(limit)}, but its one-sided 95 % "
-            f"bound {number} {words}: too few entities"
+            f"{name} {number_text(value)} is within {limit_text(limit)}, but {bound}: "
+            f"too few entities{_needed_words(rule, measurement)}"
         )
     if rule.judged == "bound":
         words = f"is {'above' if rule.operator == '<=' else 'below'} {limit_text(limit)}"
@@ -319,3 +377,112 @@ def _interval(measurement: Measurement) -> str:
     if lower is None or upper is None:
         return ""
     return f" (95 % interval {number_text(lower)} to {number_text(upper)})"
+
+
+def entities_needed(rule: Rule, measurement: Measurement) -> int | None:
+    """Holdout entities at which the bound would meet the limit; None when nothing tells.
+
+    An extrapolation: the bound keeps its distance to the value as 1 / sqrt(entities), and the value
+    stays where it is. ``measurement.details`` holds the number now (``non_member_entities``).
+    """
+    now = _finite(_details(measurement).get("non_member_entities"))
+    bound, value = _finite(measurement.number("bound")), _finite(measurement.value)
+    if now is None or now < 1 or bound is None or value is None:
+        return None
+    room = rule.threshold - value
+    if room * (bound - value) <= 0:  # at the limit already, or on its other side
+        return None
+    needed = now * ((bound - value) / room) ** 2
+    return math.ceil(round(needed, 6)) if math.isfinite(needed) else None
+
+
+def _needed_words(rule: Rule, measurement: Measurement) -> str:
+    needed = entities_needed(rule, measurement)
+    if needed is None:
+        return ""
+    now = int(_details(measurement)["non_member_entities"])
+    return (
+        f", about {_about(needed):,} holdout entities would be needed (now {now:,}, extrapolated "
+        "from the width of the bound)"
+    )
+
+
+def _about(number: int) -> int:
+    """``number`` rounded up to two digits: an extrapolation knows no more."""
+    unit: int = 10 ** max(len(str(number)) - 2, 0)
+    return -(-number // unit) * unit
+
+
+def repeated_tries(contract: Contract, evaluation: Evaluation, attempt: int) -> str | None:
+    """What trying until it passes comes to, from this run's own interval; None without one.
+
+    The rule looked at is the first privacy rule of severity error whose metric has an interval
+    (membership_inference, where it is asked). Under a rule that judges the value, the standard
+    error is read off the interval and the generator is taken to be truly over the limit by half of
+    it, or where this run reads if that is more; tries are taken as independent. Under a rule that
+    judges the bound the chance has a ceiling, whatever the generator.
+
+    Args:
+        contract: settled, as it was evaluated.
+        evaluation: of this attempt.
+        attempt: its number, 1 or more.
+    """
+    most = max(contract.export.max_attempts, attempt)
+    for rule in contract.rules:
+        found = evaluation.results.get(rule.id)
+        if rule.family != "privacy" or rule.severity != "error" or rule.operator != "<=":
+            continue
+        if not isinstance(found, Measurement) or _problem(rule, found, attempt) is not None:
+            continue
+        if rule.judged == "bound":
+            return _tries_of_bounds(rule, attempt, most)
+        spread = _standard_error(found)
+        if rule.judged == "value" and spread:
+            return _tries_of_values(rule, found.value, spread, attempt, most)
+    return None
+
+
+def _tries_of_bounds(rule: Rule, attempt: int, most: int) -> str:
+    def ceiling(tries: int) -> str:
+        missed = math.prod(level_at(n) for n in range(1, tries + 1))
+        return _percent(math.ceil(round(1000 * (1 - missed), 6)) / 1000)
+
+    return (
+        f"Attempt {attempt} is judged on a bound that holds at {_percent(level_at(attempt))} %. A "
+        f"generator truly at {limit_text(rule.threshold)} or above passes {rule.metric} at least "
+        f"once in {_times(attempt)} in at most {ceiling(attempt)} %, in {_times(most)} in at most "
+        f"{ceiling(most)} % (independent tries)."
+    )
+
+
+def _tries_of_values(rule: Rule, value: float, spread: float, attempt: int, most: int) -> str:
+    limit = rule.threshold
+    truly = max(value, limit + spread / 2)
+    once = NormalDist().cdf((limit - truly) / spread)
+
+    def chance(tries: int) -> str:
+        percent = 100 * (1 - (1 - once) ** tries)
+        return "under 1 %" if percent < 1 else "over 99 %" if percent > 99 else f"{percent:.0f} %"
+
+    like = ", where this one reads," if truly == value else ""
+    later = f", in {_times(most)} in {chance(most)}" if most > attempt else ""
+    tries = "" if attempt == 1 else f", at least once in {_times(attempt)} in {chance(attempt)}"
+    return (
+        f"With this run's standard error of {number_text(spread)} a generator truly at "
+        f"{against(truly, limit)}{like} passes {rule.metric} {limit_text(limit)} once in "
+        f"{chance(1)}{tries}{later} (independent tries)."
+    )
+
+
+def _times(tries: int) -> str:
+    return "1 try" if tries == 1 else f"{tries} tries"
+
+
+def _standard_error(measurement: Measurement) -> float | None:
+    """From the two-sided interval, which is widened for the number of attacks looked at."""
+    lower, upper = _finite(measurement.lower), _finite(measurement.upper)
+    if lower is None or upper is None or not upper > lower:
+        return None
+    attacks = _details(measurement).get("attacks")
+    tests = max(len(attacks), 1) if isinstance(attacks, Mapping) else 1
+    return (upper - lower) / (2 * NormalDist().inv_cdf(1 - 0.025 / tests))

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synth_contracts.contract import load_contract, settle
 from synth_contracts.contract.model import (
     Contract,
     ExportPolicy,
@@ -21,7 +22,16 @@ from synth_contracts.contract.model import (
     Rule,
 )
 from synth_contracts.errors import NotEvaluatedError, ReleaseBlocked
-from synth_contracts.gate import Outcome, blocked, judge, limit_text, number_text
+from synth_contracts.gate import (
+    Outcome,
+    blocked,
+    entities_needed,
+    judge,
+    level_at,
+    limit_text,
+    number_text,
+    repeated_tries,
+)
 from synth_contracts.metrics.measurement import Evaluation, Measurement, NotMeasured
 
 
@@ -227,8 +237,125 @@ def test_a_bound_outside_means_too_few_entities() -> None:
     verdict = judge(contract(strict), evaluation({strict.id: measurement(0.2, bound_upper=0.35)}))
     assert verdict.outcome is Outcome.NOT_EVALUATED
     assert verdict.reasons[0].text.endswith("too few entities")
+    assert outcome([strict], {strict.id: measurement(0.31, bound_upper=0.29)}) is Outcome.FAILED
     assert outcome([strict], {strict.id: measurement(0.2, bound_upper=0.3)}) is Outcome.PASSED
     assert outcome([strict], {strict.id: measurement(0.31, bound_upper=0.4)}) is Outcome.FAILED
+
+
+def test_too_few_entities_says_how_many_would_do() -> None:
+    """.2 with a bound at .4 under .3: half the width, so four times the entities."""
+    strict = rule(judged="bound", threshold=0.3)
+    found = measurement(0.2, bound_upper=0.4, details={"non_member_entities": 270})
+    assert entities_needed(strict, found) == 1080
+    (reason,) = judge(contract(strict), evaluation({strict.id: found})).reasons
+    assert reason.text == (
+        "membership_inference 0.20 is within 0.30, but its one-sided 95 % bound 0.40 is above "
+        "0.30: too few entities, about 1,100 holdout entities would be needed (now 270, "
+        "extrapolated from the width of the bound)"
+    )
+    for details in ({}, {"non_member_entities": None}, {"non_member_entities": 0}):
+        assert entities_needed(strict, replace(found, details=details)) is None
+    assert entities_needed(strict, replace(found, value=0.3)) is None, "no number is enough"
+
+
+@pytest.mark.parametrize(
+    ("attempt", "level", "expected"),
+    [
+        (1, None, Outcome.PASSED),
+        (1, 0.95, Outcome.PASSED),
+        (2, None, Outcome.NOT_EVALUATED),
+        (2, 0.95, Outcome.NOT_EVALUATED),
+        (2, 0.974, Outcome.NOT_EVALUATED),
+        (2, 0.975, Outcome.PASSED),
+        (2, 0.99, Outcome.PASSED),
+        (5, 0.98, Outcome.NOT_EVALUATED),
+        (5, 0.99, Outcome.PASSED),
+        (2, math.nan, Outcome.NOT_EVALUATED),
+        (2, "0.99", Outcome.NOT_EVALUATED),
+    ],
+)
+def test_attempt_n_is_judged_on_a_bound_at_its_level(
+    attempt: int, level: Any, expected: Outcome
+) -> None:
+    strict = rule(judged="bound", threshold=0.3)
+    details = {} if level is None else {"bound_level": level}
+    found = evaluation(
+        {strict.id: measurement(0.1, bound_upper=0.25, details=details)}, attempt=attempt
+    )
+    verdict = judge(contract(strict), found)
+    assert verdict.outcome is expected
+    if expected is Outcome.NOT_EVALUATED:
+        assert f"attempt {attempt} is judged at" in verdict.reasons[0].text
+    outside = measurement(0.5, bound_upper=0.6, details=details)
+    broken = judge(contract(strict), evaluation({strict.id: outside}, attempt=attempt))
+    assert broken.outcome is Outcome.FAILED, "a value outside is broken at any level"
+    by_value = judge(contract(MEMBER), replace(found, results={MEMBER.id: measurement(0.1)}))
+    assert by_value.outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize("attempt", [0, -1, 1.0, "2", True, None, math.nan], ids=repr)
+def test_an_evaluation_of_no_attempt_is_not_a_pass(attempt: Any) -> None:
+    found = evaluation({MEMBER.id: measurement()}, attempt=attempt)
+    assert judge(contract(MEMBER), found).outcome is Outcome.NOT_EVALUATED
+
+
+def test_levels_of_attempts() -> None:
+    assert [level_at(n) for n in (1, 2, 5)] == pytest.approx([0.95, 0.975, 0.99])
+
+
+def test_what_repeated_tries_come_to_is_said_from_the_runs_own_interval() -> None:
+    """A standard error of .06: truly at .28, one try in 31 %, four in 77 %, five in 84 %."""
+    width = 1.959964 * 0.06
+    found = measurement(0.2, lower=0.2 - width, upper=0.2 + width)
+    assert repeated_tries(contract(MEMBER), evaluation({MEMBER.id: found}), 4) == (
+        "With this run's standard error of 0.060 a generator truly at 0.28 passes "
+        "membership_inference 0.25 once in 31 %, at least once in 4 tries in 77 %, in 5 tries in "
+        "84 % (independent tries)."
+    )
+    blocked_one = replace(found, value=0.31)
+    said = repeated_tries(contract(MEMBER), evaluation({MEMBER.id: blocked_one}), 1)
+    assert said is not None
+    assert "truly at 0.31, where this one reads, passes" in said
+    assert "0.25 once in 16 %, in 5 tries in 58 %" in said
+    two = replace(found, details={"attacks": {"a": {}, "b": {}}})
+    said = repeated_tries(contract(MEMBER), evaluation({MEMBER.id: two}), 1)
+    assert said is not None
+    assert "standard error of 0.052" in said, "an interval for two attacks is wider"
+    for silent in (measurement(0.2), NotMeasured(MEMBER.id, "no"), None):
+        assert repeated_tries(contract(MEMBER), evaluation({MEMBER.id: silent}), 2) is None
+
+
+def test_under_a_bound_the_chance_of_tries_has_a_ceiling() -> None:
+    strict = rule(judged="bound", threshold=0.3)
+    found = measurement(0.2, bound_upper=0.4, details={"bound_level": 0.975})
+    said = repeated_tries(contract(strict), evaluation({strict.id: found}, attempt=2), 2)
+    assert said == (
+        "Attempt 2 is judged on a bound that holds at 97.5 %. A generator truly at 0.30 or above "
+        "passes membership_inference at least once in 2 tries in at most 7.4 %, in 5 tries in at "
+        "most 11 % (independent tries)."
+    )
+
+
+def test_a_contract_is_settled_by_the_kinds_it_was_evaluated_with() -> None:
+    """Only kinds that lead to the evaluated digest count; others leave a foreign evaluation."""
+    loaded = load_contract(Path(__file__).parent / "data" / "flights.odcs.yaml")
+    kinds = {"time_hour": "date", "distance": "number"}
+    settled = settle(loaded, kinds)
+    assert settled.digest != loaded.digest
+    results = {
+        r.id: measurement(r.threshold, r.metric, direction="lower_is_better"
+                          if r.operator == "<=" else "higher_is_better")
+        for r in settled.rules
+    }  # fmt: skip
+    found = evaluation(results, contract_digest=settled.digest, kinds=kinds)
+    verdict = judge(loaded, found)
+    assert verdict == judge(settled, found)
+    assert verdict.contract_digest == settled.digest
+    assert not any("another contract" in reason.text for reason in verdict.reasons)
+    for other in ({}, {"time_hour": "date"}, {"distance": 1}, 5, None):
+        foreign = judge(loaded, replace(found, kinds=other))  # type: ignore[arg-type]
+        assert foreign.outcome is Outcome.NOT_EVALUATED
+        assert "another contract" in foreign.reasons[0].text
 
 
 def test_warnings_do_not_block_but_are_listed() -> None:

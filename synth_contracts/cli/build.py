@@ -102,7 +102,8 @@ def _print(result: BuildResult, line: _ProgressLine) -> None:
     if result.rows is not None:
         click.echo(f"  {result.rows:,} rows as release {result.release_id}")
     elif result.attempt:
-        click.echo(f"  attempt {result.attempt}")
+        most = f" of {result.max_attempts}" if result.max_attempts else ""
+        click.echo(f"  attempt {result.attempt}{most}")
     if result.timings and not result.skipped:
         steps = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.timings.items())
         click.echo(f"  time: {steps}; in all {sum(result.timings.values()):.1f} s")

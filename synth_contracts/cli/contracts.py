@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from synth_contracts.cli.project import contract_files, contracts_of, settings_of
 from synth_contracts.errors import UsageError
+
+if TYPE_CHECKING:
+    from synth_contracts.contract import Contract
+    from synth_contracts.settings import Settings
 
 
 @click.command()
@@ -49,11 +55,18 @@ def lint(context: click.Context, files: tuple[Path, ...], as_json: bool) -> int:
 @click.option("--expanded", is_flag=True, help="With the preset's rules and defaults filled in.")
 @click.pass_context
 def show(context: click.Context, table: str, expanded: bool) -> None:
-    """Print the contract of TABLE, as written or as it is hashed and judged (--expanded)."""
+    """Print the contract of TABLE, as written or as it is hashed and judged (--expanded).
+
+    How many attempts on its source were blocked stands on standard error.
+    """
     from synth_contracts.contract import show_expanded
 
-    (contract,) = contracts_of(settings_of(context), (table,))
+    settings = settings_of(context)
+    (contract,) = contracts_of(settings, (table,))
     click.echo(show_expanded(contract) if expanded else contract.text)
+    used = _attempts(settings, [contract])[contract.table]
+    if used:
+        click.echo(_attempt_words(used, contract.export.max_attempts), err=True)
 
 
 @click.command()
@@ -66,10 +79,11 @@ def ls(context: click.Context, as_json: bool) -> None:
     settings = settings_of(context)
     contracts = contracts_of(settings, ())
     releases = {}
+    attempts = _attempts(settings, contracts)
     if settings.target.published.is_file():
         with open_registry(settings, read_only=True) as registry:
             releases = {c.table: registry.release(c.table) for c in contracts}
-    rows = []
+    rows: list[dict[str, Any]] = []
     for contract in contracts:
         release = releases.get(contract.table)
         rows.append(
@@ -81,6 +95,8 @@ def ls(context: click.Context, as_json: bool) -> None:
                 "status": release.status if release else "not released",
                 "release": release.id if release else None,
                 "rows": release.rows if release else None,
+                "attempts": attempts[contract.table],
+                "max_attempts": contract.export.max_attempts,
             }
         )
     if as_json:
@@ -88,10 +104,32 @@ def ls(context: click.Context, as_json: bool) -> None:
         return
     for row in rows:
         tail = f"{row['rows']:,} rows, {row['release']}" if row["release"] else ""
+        if row["attempts"]:
+            said = _attempt_words(row["attempts"], row["max_attempts"])
+            tail = f"{tail}, {said}" if tail else said
         click.echo(
             f"{row['table']:<24} {row['version']:<8} {row['preset'] or '-':<12} "
             f"{row['generator']:<16} {row['status']:<14} {tail}".rstrip()
         )
+
+
+def _attempts(settings: Settings, contracts: Sequence[Contract]) -> dict[str, int]:
+    """Table -> blocked builds of its source that count; 0 where nothing was built yet."""
+    from synth_contracts.cli.registry import marks_of, open_registry
+
+    if not settings.target.published.is_file():
+        return {contract.table: 0 for contract in contracts}
+    with open_registry(settings, read_only=True) as registry:
+        return {
+            contract.table: registry.attempts(marks_of(settings, contract))
+            if contract.source
+            else 0
+            for contract in contracts
+        }
+
+
+def _attempt_words(used: int, most: int) -> str:
+    return f"attempt {used} of {most} was blocked"
 
 
 @click.command()

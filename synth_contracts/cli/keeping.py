@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from synth_contracts.cli.project import contracts_of, settings_of
-from synth_contracts.cli.registry import open_registry
+from synth_contracts.cli.registry import marks_of, open_registry
 from synth_contracts.errors import UsageError
 
 
@@ -63,6 +63,8 @@ def list_entries(context: click.Context, as_json: bool) -> None:
         told = " ".join(
             str(body[k]) for k in ("table", "ticket", "outcome", "by", "reason") if body.get(k)
         )
+        if body.get("outcome") == "FAILED" and body.get("attempt"):
+            told += f" attempt {body['attempt']}"
         click.echo(f"{entry.seq:>5}  {entry.at}  {entry.kind:<16} {told}  {entry.hash[:12]}")
 
 
@@ -73,12 +75,11 @@ def list_entries(context: click.Context, as_json: bool) -> None:
 def approve(context: click.Context, table: str, reason: str) -> None:
     """Approve further attempts for TABLE after maxAttempts blocked builds."""
     from synth_contracts.release import approve as allow
-    from synth_contracts.release import source_key
 
     settings = settings_of(context)
     (contract,) = contracts_of(settings, (table,))
     with open_registry(settings) as registry:
-        allow(registry, source_key(contract), getpass.getuser(), reason)
+        allow(registry, marks_of(settings, contract), getpass.getuser(), reason)
     click.echo(f"{table}: attempts are counted afresh from here")
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING
 
 from synth_contracts.errors import UsageError
 
 if TYPE_CHECKING:
+    from synth_contracts.contract import Contract
     from synth_contracts.release import Registry
     from synth_contracts.settings import Settings
 
@@ -32,3 +33,20 @@ def open_registry(
     return Registry.open(
         settings.target.published, KeyFolder.open(settings.keys), read_only=read_only
     )
+
+
+def marks_of(settings: Settings, contract: Contract) -> dict[str, str]:
+    """The marks that attempts on a contract's source are counted under, without reading its rows.
+
+    Raises:
+        UsageError: the contract declares no source.
+    """
+    from synth_contracts.release import source_marks
+
+    database = None
+    if contract.source is not None:
+        with suppress(UsageError):  # no database is known here: the declared name still counts
+            database = settings.source_database(
+                contract.source.server, contract.source.database, str(contract.path)
+            )
+    return source_marks(contract, database=database)

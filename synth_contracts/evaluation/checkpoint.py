@@ -46,6 +46,7 @@ def run_checkpoint(
     secret: bytes,
     run_name: str,
     progress: Callable[[str], None] | None = None,
+    sources: Mapping[str, str] | None = None,
 ) -> Evaluation:
     """Measure the candidate inside one validation; store its result, build its Data Docs.
 
@@ -58,6 +59,7 @@ def run_checkpoint(
         secret: what the evaluation is sealed with (16 bytes or more).
         run_name: names the run in Great Expectations; letters, digits, ``-`` and ``_``.
         progress: called with one line as each metric is begun.
+        sources: the marks under which attempts on this source are counted; they are sealed too.
 
     Returns:
         The sealed Evaluation. ``validation`` holds ``suite``, ``run_id``, ``evaluated`` (number of
@@ -93,6 +95,7 @@ def run_checkpoint(
             "docs": page,
             "statistics": dict(validation.statistics),
         },
+        sources=dict(sources or {}),
     )
     return replace(evaluation, seal=seal(evaluation, secret))
 

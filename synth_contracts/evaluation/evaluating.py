@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from synth_contracts import metrics
+from synth_contracts.contract.expand import settle
 from synth_contracts.contract.model import Contract
 from synth_contracts.errors import SourceError
 from synth_contracts.expectations.measured import Measuring
@@ -44,7 +45,8 @@ def evaluate(
     """Measure ``synthetic`` by every rule of ``contract``.
 
     Args:
-        contract: the loaded contract; its rules say what is measured.
+        contract: the loaded contract; its rules say what is measured. Those that the column types
+            of ``train`` cannot be asked are taken out, as ``build`` does.
         train: what the generator saw; its column types count for all three tables.
         holdout: entities that the generator never saw, of the same source.
         synthetic: the candidate.
@@ -63,10 +65,13 @@ def evaluate(
         "synthetic": to_arrow(synthetic),
     }
     schema = resolve(contract, duckdb_types(tables["train"]))
+    contract = settle(contract, kinds_of(schema))
     for name, table in tables.items():
         _require(name, table, schema)
     comparison = metrics.Comparison(
-        **{name: canonical(table, schema) for name, table in tables.items()},
+        train=canonical(tables["train"], schema),
+        holdout=canonical(tables["holdout"], schema),
+        synthetic=canonical(tables["synthetic"], schema),
         schema=schema,
         k=contract.k,
         seed=seed,
@@ -116,7 +121,14 @@ def assemble(
         results=dict(results),
         reported=dict(reported),
         timings={**measuring.timings, "total": seconds},
+        attempt=comparison.attempt,
+        kinds=kinds_of(comparison.schema),
     )
+
+
+def kinds_of(schema: TableSchema) -> dict[str, str]:
+    """Column name -> kind, as ``settle`` takes them."""
+    return {item.name: str(item.kind) for item in schema.fields}
 
 
 def _entities(frame: pd.DataFrame, schema: TableSchema) -> int:

@@ -79,6 +79,10 @@ class Evaluation:
     (``{"suite", "run_id", "evaluated", "docs"}``), None for an evaluation without a checkpoint.
     ``seal`` is a MAC under the project's secret over everything else, set by the checkpoint run
     alone: promotion refuses an evaluation without it.
+    ``attempt`` (1 or more) is the build's number among the blocked ones, at which bounds were
+    taken, and ``sources`` maps the marks that attempts are counted under to their hashes;
+    promotion holds both against the ledger. ``kinds`` maps columns to their kinds, by which the
+    contract was settled.
     """
 
     contract_digest: str
@@ -96,6 +100,9 @@ class Evaluation:
     timings: Mapping[str, float] = field(default_factory=dict)
     validation: Mapping[str, Any] | None = None
     seal: str | None = None
+    attempt: int = 1
+    sources: Mapping[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def measurements(self) -> tuple[Result, ...]:

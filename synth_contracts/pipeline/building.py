@@ -19,7 +19,7 @@ from synth_contracts.pipeline.clock import Clock, Progress
 from synth_contracts.pipeline.concluding import Judged, card_folder, conclude
 from synth_contracts.pipeline.preparing import Prepared, prepare
 from synth_contracts.pipeline.results import BuildResult, failed, write_artifacts
-from synth_contracts.release import Registry, check_attempts, source_key
+from synth_contracts.release import Registry, check_attempts
 from synth_contracts.settings import Settings
 from synth_contracts.signing import KeyFolder, derive, stream
 from synth_contracts.tables import canonical, restore
@@ -58,7 +58,8 @@ def build(
             done = _unchanged(registry, ready, settings)
             if done is not None:
                 return replace(done, timings=clock.seconds)
-        check_attempts(registry, contract, ready.fingerprint)
+        check_attempts(registry, contract, ready.fingerprint, ready.sources)
+        attempt = registry.attempt_number(ready.sources, ready.fingerprint)
     run_id = _run_id(contract, ready.fingerprint)
 
     rows = contract.generator.rows or ready.source.rows
@@ -74,7 +75,9 @@ def build(
             progress=progress,
         )
     with clock.step("stage", "writing the candidate to staging"):
-        rows_digest = stage(settings.target.work, contract.table, run_id, restore(produced, schema))
+        rows_digest = stage(
+            settings.target.work, contract.table, run_id, restore(produced.frame, schema)
+        )
         candidate = staged(settings.target.work, contract.table, run_id)
     with clock.step("evaluate", f"measuring {len(contract.rules)} rules"):
         comparison = Comparison(
@@ -84,6 +87,7 @@ def build(
             schema=schema,
             k=contract.k,
             seed=stream(ready.secret, "evaluate", str(contract.generator.seed)),
+            attempt=attempt,
         )
         evaluation = run_checkpoint(
             contract,
@@ -97,6 +101,7 @@ def build(
             secret=derive(keys.secret(), "evaluation-seal"),
             run_name=run_id,
             progress=progress,
+            sources=ready.sources,
         )
         verdict = judge(contract, evaluation)
     return conclude(Judged(settings, keys, ready, clock, run_id, comparison, evaluation, verdict))
@@ -126,7 +131,8 @@ def _unchanged(registry: Registry, ready: Prepared, settings: Settings) -> Build
         skipped=True,
         rows=release.rows if release and last.outcome == Outcome.PASSED else None,
         release_id=release.id if release and last.outcome == Outcome.PASSED else None,
-        attempt=registry.attempts(source_key(ready.contract)),
+        attempt=registry.attempts(ready.sources),
+        max_attempts=ready.contract.export.max_attempts,
         card=card,
         docs=docs if docs and docs.is_file() else None,
     )

@@ -12,12 +12,12 @@ from typing import Any
 
 from synth_contracts.contract import Contract
 from synth_contracts.errors import Refused, SynthContractsError
-from synth_contracts.gate import Outcome, Verdict, blocked
+from synth_contracts.gate import Outcome, Verdict, blocked, repeated_tries
 from synth_contracts.metrics import Comparison, Evaluation
 from synth_contracts.pipeline.clock import Clock
 from synth_contracts.pipeline.preparing import Prepared
 from synth_contracts.pipeline.results import BuildResult, versions
-from synth_contracts.release import Registry, Release, promote, record_attempt, source_key
+from synth_contracts.release import Registry, Release, promote, record_attempt
 from synth_contracts.report import Card, build_card
 from synth_contracts.settings import Settings
 from synth_contracts.signing import KeyFolder, commit
@@ -94,6 +94,7 @@ def conclude(run: Judged) -> BuildResult:
         rows=release.rows if release else None,
         release_id=release.id if release else None,
         attempt=len(attempts),
+        max_attempts=contract.export.max_attempts,
         card=run.folder / "report-card.html",
         docs=run.settings.gx / docs if docs else None,
         timings=run.clock.seconds,
@@ -119,6 +120,7 @@ def _settle(
             broken=run.broken,
             card_digest=cards["owner"].digest,
             docs=docs_page(run.evaluation),
+            sources=run.ready.sources,
         )
         return None
     for old in registry.releases(contract.table):
@@ -154,7 +156,7 @@ def _attempts(registry: Registry, run: Judged) -> list[dict[str, Any]]:
         "outcome": run.verdict.outcome.value,
         "broken": run.broken,
     }
-    earlier = registry.attempt_entries(source_key(run.contract))
+    earlier = registry.attempt_entries(run.ready.sources)
     # the same build run again is the same attempt
     return [*(e for e in earlier if e["fingerprint"] != run.ready.fingerprint), this]
 
@@ -190,6 +192,7 @@ def _provenance(run: Judged, attempt: int) -> dict[str, Any]:
         "rows_digest": run.evaluation.rows_digest,
         "attempt": attempt,
         "max_attempts": contract.export.max_attempts,
+        "tries": repeated_tries(contract, run.evaluation, attempt),
         "versions": versions(),
         "timings": {step: round(seconds, 3) for step, seconds in run.clock.seconds.items()},
         "differential_privacy": "none",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from synth_contracts.contract import Contract, settle
 from synth_contracts.errors import UsageError
 from synth_contracts.pipeline.results import versions
+from synth_contracts.release import source_marks
 from synth_contracts.settings import Settings
 from synth_contracts.signing import KeyFolder, derive
 from synth_contracts.source import (
@@ -26,13 +28,17 @@ from synth_contracts.warehouse import separate_files
 
 @dataclass(frozen=True)
 class Prepared:
-    """A contract met with its source: everything before the first fit."""
+    """A contract met with its source: everything before the first fit.
+
+    ``sources`` are the marks under which attempts on these rows are counted.
+    """
 
     contract: Contract
     source: SourceTable
     split: Split
     secret: bytes
     fingerprint: str
+    sources: Mapping[str, str]
 
 
 def prepare(settings: Settings, contract: Contract, keys: KeyFolder) -> Prepared:
@@ -66,4 +72,5 @@ def prepare(settings: Settings, contract: Contract, keys: KeyFolder) -> Prepared
         "versions": versions(),
     }
     fingerprint = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-    return Prepared(contract, source, parts, secret, fingerprint)
+    sources = source_marks(contract, database=database, digest=source.digest)
+    return Prepared(contract, source, parts, secret, fingerprint, sources)

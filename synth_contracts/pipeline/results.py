@@ -34,6 +34,7 @@ class BuildResult:
     rows: int | None = None
     release_id: str | None = None
     attempt: int | None = None
+    max_attempts: int | None = None
     card: Path | None = None
     docs: Path | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
@@ -51,6 +52,7 @@ class BuildResult:
             "rows": self.rows,
             "release_id": self.release_id,
             "attempt": self.attempt,
+            "max_attempts": self.max_attempts,
             "card": str(self.card) if self.card else None,
             "docs": str(self.docs) if self.docs else None,
             "timings": {step: round(seconds, 3) for step, seconds in self.timings.items()},

@@ -7,6 +7,7 @@ from synth_contracts.release.attempts import (
     check_attempts,
     record_attempt,
     source_key,
+    source_marks,
 )
 from synth_contracts.release.ledger import LedgerEntry
 from synth_contracts.release.records import Release, RunRecord
@@ -28,6 +29,7 @@ __all__ = [
     "record_attempt",
     "revoke",
     "source_key",
+    "source_marks",
 ]
 
 

@@ -19,7 +19,7 @@ from synth_contracts.errors import Refused
 from synth_contracts.evaluation.seal import sealed
 from synth_contracts.gate import Outcome, Verdict, judge
 from synth_contracts.metrics.measurement import Evaluation
-from synth_contracts.release.attempts import check_attempts, source_key
+from synth_contracts.release.attempts import DECLARED, check_attempts, source_key
 from synth_contracts.release.records import Release
 from synth_contracts.release.registry import Registry
 from synth_contracts.release.verify import (
@@ -89,7 +89,7 @@ def promote(
             return _same(done, contract, evaluation)
         rows = staged(work, contract.table, run_id)
         _check_rows(registry, contract, evaluation, rows)
-        check_attempts(registry, contract, fingerprint)
+        _check_attempt(registry, contract, evaluation, fingerprint)
         return _write(
             registry,
             contract,
@@ -149,6 +149,24 @@ def _check_rows(
                 where=contract.table,
                 mend="change what the revocation was about: the contract, its seed, the source",
             )
+
+
+def _check_attempt(
+    registry: Registry, contract: Contract, evaluation: Evaluation, fingerprint: str
+) -> None:
+    """Refuse when attempts are used up, or when bounds were taken as for an earlier attempt."""
+    marks = _marks(contract, evaluation)
+    check_attempts(registry, contract, fingerprint, marks)
+    number = registry.attempt_number(marks, fingerprint)
+    if evaluation.attempt < number:
+        raise _refused(
+            contract,
+            f"it was evaluated as attempt {evaluation.attempt}, and the ledger counts {number}",
+        )
+
+
+def _marks(contract: Contract, evaluation: Evaluation) -> dict[str, str]:
+    return {**evaluation.sources, DECLARED: source_key(contract)}
 
 
 def _same(done: Release, contract: Contract, evaluation: Evaluation) -> Release:
@@ -234,6 +252,7 @@ def _write(
         "run_id": run_id,
         "table": contract.table,
         "source_key": key,
+        "sources": _marks(contract, evaluation),
         "fingerprint": fingerprint,
         "outcome": verdict.outcome.value,
         "exit_code": 0,

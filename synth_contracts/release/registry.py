@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from synth_contracts.errors import Refused, UsageError, WarehouseError
 from synth_contracts.release.anchor import Anchor
-from synth_contracts.release.attempts import blocked_attempts, last_run
+from synth_contracts.release.attempts import attempt_number, blocked_attempts, last_run
 from synth_contracts.release.ledger import LedgerEntry, genesis, make_entry, read_chain
 from synth_contracts.release.records import Release, RunRecord, standings
 from synth_contracts.release.verify import check_release
@@ -271,13 +271,17 @@ class Registry:
 
     # attempts
 
-    def attempts(self, source_key: str) -> int:
-        """How many blocked builds count (see attempts.py)."""
-        return len(self.attempt_entries(source_key))
+    def attempts(self, sources: Mapping[str, str]) -> int:
+        """How many blocked builds of the source with these marks count (see attempts.py)."""
+        return len(self.attempt_entries(sources))
 
-    def attempt_entries(self, source_key: str) -> list[dict[str, Any]]:
+    def attempt_number(self, sources: Mapping[str, str], fingerprint: str) -> int:
+        """Which attempt the build with that fingerprint is; the first one is 1."""
+        return attempt_number(self._entries, sources, fingerprint)
+
+    def attempt_entries(self, sources: Mapping[str, str]) -> list[dict[str, Any]]:
         """The blocked builds that count: table, run_id, at, outcome, broken, fingerprint ..."""
-        return blocked_attempts(self._entries, source_key)
+        return blocked_attempts(self._entries, sources)
 
     def last_run(self, table: str) -> RunRecord | None:
         """The newest evaluated build of a table; None when there is none."""

@@ -29,6 +29,7 @@ from synth_contracts.metrics.measurement import Evaluation, Measurement
 from synth_contracts.release import Registry, Release, promote
 from synth_contracts.signing.keys import KeyFolder
 from synth_contracts.signing.secrets import derive
+from synth_contracts.tables import rows_digest
 from synth_contracts.warehouse import stage
 
 LIMIT = 0.25
@@ -127,6 +128,9 @@ class World:
         )
         evaluation = replace(evaluation, **changes)
         return replace(evaluation, seal=self.seal(evaluation))
+
+    def digest(self) -> str:
+        return rows_digest(self.rows)
 
     def seal(self, evaluation: Evaluation) -> str:
         return seal(evaluation, derive(self.keys.secret(), "evaluation-seal"))

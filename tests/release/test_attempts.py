@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,11 +16,18 @@ from synth_contracts.release import (
     promote,
     record_attempt,
     source_key,
+    source_marks,
 )
 
 
-def attempt(registry: Any, contract: Any, fingerprint: str, outcome: str = "FAILED") -> None:
-    record_attempt(
+def attempt(
+    registry: Any,
+    contract: Any,
+    fingerprint: str,
+    outcome: str = "FAILED",
+    sources: dict[str, str] | None = None,
+) -> int:
+    entry = record_attempt(
         registry,
         contract=contract,
         fingerprint=fingerprint,
@@ -30,17 +38,21 @@ def attempt(registry: Any, contract: Any, fingerprint: str, outcome: str = "FAIL
         broken=["ks_mean"],
         card_digest="7" * 64,
         docs="docs.html",
+        sources=sources,
     )
+    return int(entry.body["attempt"])
 
 
 def test_other_builds_count_and_repeats_do_not(world: Any) -> None:
-    key = source_key(world.contract)
+    key = source_marks(world.contract)
     with world.registry() as registry:
         for fingerprint, counted in [("a", 1), ("a", 1), ("b", 2), ("a", 2), ("c", 3)]:
-            attempt(registry, world.contract, fingerprint)
+            assert attempt(registry, world.contract, fingerprint) == counted
             assert registry.attempts(key) == counted
-        attempt(registry, world.contract, "d", outcome="NOT_EVALUATED")
+        assert attempt(registry, world.contract, "d", outcome="NOT_EVALUATED") == 4
         assert registry.attempts(key) == 3, "what came to no verdict was not blocked"
+        assert registry.attempt_number(key, "e") == 4
+        assert [item["fingerprint"] for item in registry.attempt_entries(key)] == ["a", "b", "c"]
         with pytest.raises(UsageError):
             attempt(registry, world.contract, "e", outcome="PASSED")
 
@@ -55,10 +67,10 @@ def test_the_attempt_after_the_last_is_refused(world: Any) -> None:
             check_attempts(registry, world.contract, "d")
         assert refused.value.exit_code == 5
         assert "ledger approve" in refused.value.mend
-        approve(registry, source_key(world.contract), "ana", "the source was wrong")
+        approve(registry, source_marks(world.contract), "ana", "the source was wrong")
         check_attempts(registry, world.contract, "d")
         with pytest.raises(UsageError):
-            approve(registry, source_key(world.contract), "ana", "")
+            approve(registry, source_marks(world.contract), "ana", "")
 
 
 def test_the_count_outlives_renames_versions_seeds_and_work(world: Any) -> None:
@@ -79,7 +91,7 @@ def test_the_count_outlives_renames_versions_seeds_and_work(world: Any) -> None:
             attempt(registry, contract, fingerprint)
     world.work.unlink(missing_ok=True)
     with world.registry() as registry:
-        assert registry.attempts(source_key(world.contract)) == 3
+        assert registry.attempts(source_marks(world.contract)) == 3
         with pytest.raises(Refused):
             check_attempts(registry, renamed, "d")
 
@@ -95,11 +107,12 @@ def test_other_sources_tables_and_units_count_apart(world: Any) -> None:
 
 
 def test_a_promotion_resets_and_is_itself_held_to_the_limit(world: Any) -> None:
-    key = source_key(world.contract)
-    arguments = world.arguments("run-9")
+    key = source_marks(world.contract)
     with world.registry() as registry:
         for fingerprint in "ab":
             attempt(registry, world.contract, fingerprint)
+    arguments = world.arguments("run-9", evaluation=world.evaluate(world.digest(), attempt=3))
+    with world.registry() as registry:
         promote(registry, **arguments)
         assert registry.attempts(key) == 0
         for fingerprint in "abc":
@@ -110,6 +123,93 @@ def test_a_promotion_resets_and_is_itself_held_to_the_limit(world: Any) -> None:
     with world.registry() as registry, pytest.raises(Refused, match="maxAttempts"):
         promote(registry, **arguments)
     assert world.bytes() == before
+
+
+def test_promotion_refuses_bounds_of_an_earlier_attempt(world: Any) -> None:
+    """Sealed or not: an evaluation made as attempt 1 releases nothing as attempt 3."""
+    with world.registry() as registry:
+        for fingerprint in "ab":
+            attempt(registry, world.contract, fingerprint)
+    before = world.bytes()
+    for number in (1, 2):
+        evaluation = world.evaluate(world.digest(), attempt=number)
+        arguments = world.arguments("run-1", evaluation=evaluation)
+        with world.registry() as registry, pytest.raises(Refused, match="the ledger counts 3"):
+            promote(registry, **arguments)
+        assert world.bytes() == before
+    claimed = replace(world.evaluate(world.digest(), attempt=1), attempt=3)
+    arguments = world.arguments("run-1", evaluation=claimed)
+    with world.registry() as registry, pytest.raises(Refused, match="seal"):
+        promote(registry, **arguments)
+    assert world.bytes() == before
+    good = world.arguments("run-1", evaluation=world.evaluate(world.digest(), attempt=3))
+    with world.registry() as registry:
+        assert promote(registry, **good).status == "live"
+
+
+def test_another_server_name_over_the_same_file_counts_on(world: Any) -> None:
+    renamed = replace(
+        world.contract, source=SourceRef("other", "duckdb", "", "RAW", "Transactions")
+    )
+    assert source_key(renamed) != source_key(world.contract)
+    with world.registry() as registry:
+        for fingerprint, contract in (("a", world.contract), ("b", renamed)):
+            attempt(registry, contract, fingerprint, sources=marks(contract, "x.duckdb"))
+        assert registry.attempts(marks(renamed, "x.duckdb")) == 2
+        assert registry.attempts(marks(world.contract, "x.duckdb")) == 2
+        assert registry.attempts(marks(renamed, "y.duckdb")) == 2, "linked through x.duckdb"
+        other = replace(renamed, source=SourceRef("third", "duckdb", "", "raw", "transactions"))
+        assert registry.attempts(marks(other, "y.duckdb")) == 0
+        assert registry.attempts(marks(other, "y.duckdb", "1")) == 0
+        attempt(registry, renamed, "c", sources=marks(renamed, "x.duckdb", "1"))
+        assert registry.attempts(marks(other, "y.duckdb", "1")) == 3, "the same rows elsewhere"
+        with pytest.raises(Refused, match="attempt 4 of 3"):
+            check_attempts(registry, other, "d", marks(other, "y.duckdb", "1"))
+
+
+def test_renaming_and_moving_in_turn_counts_on(world: Any) -> None:
+    """(A, x), (B, x), (B, y), (C, y), ...: never two marks at once, so all are one source."""
+    steps = [("a", "x"), ("b", "x"), ("b", "y"), ("c", "y"), ("c", "z")]
+    with world.registry() as registry:
+        for number, (server, file) in enumerate(steps, start=1):
+            contract = replace(
+                world.contract, source=SourceRef(server, "duckdb", "", "raw", "transactions")
+            )
+            assert attempt(registry, contract, str(number), sources=marks(contract, file)) == number
+            assert registry.attempts(marks(contract, file)) == number
+
+
+def test_links_and_case_of_a_path_are_one_place(world: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.duckdb").touch()
+    (tmp_path / "b.duckdb").symlink_to(tmp_path / "a.duckdb")
+    places = {
+        source_marks(world.contract, database=str(tmp_path / name))["place"]
+        for name in ("a.duckdb", "b.duckdb", "./a.duckdb", "A.duckdb")
+    }
+    assert len(places) == 1
+    unit = replace(world.contract, roles=Roles(entity_key="store_id"))
+    assert not set(marks(unit, "x", "1").values()) & set(marks(world.contract, "x", "1").values())
+
+
+def test_a_release_of_another_file_under_the_same_name_resets_nothing(world: Any) -> None:
+    """A target may point the declared server at an easier table; an approval is another thing."""
+    here, there = marks(world.contract, "x.duckdb"), marks(world.contract, "y.duckdb")
+    with world.registry() as registry:
+        for fingerprint in "ab":
+            attempt(registry, world.contract, fingerprint, sources=here)
+    for run, sources, left in (("run-1", there, 2), ("run-2", here, 0)):
+        evaluation = world.evaluate(world.digest(), attempt=3, sources=sources)
+        with world.registry() as registry:
+            promote(registry, **world.arguments(run, evaluation=evaluation))
+            assert registry.attempts(here) == left
+    with world.registry() as registry:
+        attempt(registry, world.contract, "c", sources=here)
+        approve(registry, there, "ana", "looked at")
+        assert registry.attempts(here) == 0
+
+
+def marks(contract: Any, file: str, digest: str | None = None) -> dict[str, str]:
+    return source_marks(contract, database=f"/nowhere/{file}", digest=digest)
 
 
 def test_the_last_run_is_what_a_skipped_build_repeats(world: Any) -> None:
@@ -123,7 +223,7 @@ def test_the_last_run_is_what_a_skipped_build_repeats(world: Any) -> None:
         assert "ks_mean" in last.message
         with pytest.raises(Refused, match="nothing of this table is released"):
             registry.verify_release("transactions")
-    world.release("run-1")
+    world.release("run-1", evaluation=world.evaluate(world.digest(), attempt=2))
     with world.registry(read_only=True) as registry:
         last = registry.last_run("transactions")
         assert last is not None
