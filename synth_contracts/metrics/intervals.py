@@ -56,7 +56,9 @@ def normal(
     return Interval(*(float(min(max(limit, lowest), highest)) for limit in limits))
 
 
-def korn_graubard(share: float, variance: float, effective: float, tests: int) -> Interval:
+def korn_graubard(
+    share: float, variance: float, effective: float, tests: int, attempt: int = 1
+) -> Interval:
     """Clopper-Pearson limits of a share at its effective sample size (Korn, Graubard 1998).
 
     Args:
@@ -64,6 +66,7 @@ def korn_graubard(share: float, variance: float, effective: float, tests: int) -
         variance: clustered variance of the share.
         effective: the largest sample size to grant (for shares of 0 and 1: number of entities).
         tests: how many shares are looked at; levels are divided by it (Bonferroni).
+        attempt: the one-sided bounds hold at 1 - .05 / attempt.
     """
     binomial = share * (1 - share)
     size = min(effective, binomial / variance) if variance > 0 and binomial > 0 else effective
@@ -74,7 +77,7 @@ def korn_graubard(share: float, variance: float, effective: float, tests: int) -
             return 1.0 if share >= 1 else float(stats.beta.ppf(1 - level, hits + 1, size - hits))
         return 0.0 if share <= 0 else float(stats.beta.ppf(level, hits, size - hits + 1))
 
-    two, one = 0.025 / tests, 0.05 / tests
+    two, one = 0.025 / tests, 0.05 / tests / attempt
     return Interval(
         limit(two, upper=False), limit(two, upper=True),
         limit(one, upper=False), limit(one, upper=True),
