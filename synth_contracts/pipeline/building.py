@@ -88,6 +88,7 @@ def build(
             k=contract.k,
             seed=stream(ready.secret, "evaluate", str(contract.generator.seed)),
             attempt=attempt,
+            uncoarsened=produced.uncoarsened,
         )
         evaluation = run_checkpoint(
             contract,
