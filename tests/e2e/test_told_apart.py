@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import leaks
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -62,6 +63,21 @@ def test_copies_are_blocked(case, leak) -> None:
     verdict = verdict_of(contract, split, leak(split, keys, 1))
     assert verdict.outcome is sc.Outcome.FAILED
     assert failed_privacy(verdict)
+
+
+def test_copies_in_the_last_hundredth_of_the_file_are_blocked(case) -> None:
+    """A reader of samples from the front would never meet them."""
+    _, contract, _, split, keys = case
+    count = round(0.01 * len(split.fresh))
+    taken = np.random.default_rng(1).choice(len(split.train), count, replace=False)
+    tail = split.fresh.iloc[-count:].copy()
+    for name in split.fresh.columns.drop([key for key in keys if key]):
+        tail[name] = split.train[name].to_numpy()[taken]
+    candidate = pd.concat([split.fresh.iloc[:-count], tail], ignore_index=True)
+    assert candidate.iloc[:-count].equals(split.fresh.iloc[:-count])
+    verdict = verdict_of(contract, split, candidate)
+    assert verdict.outcome is sc.Outcome.FAILED
+    assert {"membership_inference", "identical_match"} & failed_privacy(verdict)
 
 
 def test_near_copies_are_blocked_by_membership_inference(case, tmp_path: Path) -> None:
