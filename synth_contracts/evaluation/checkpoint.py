@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +25,7 @@ from great_expectations.core.run_identifier import RunIdentifier
 from synth_contracts import metrics
 from synth_contracts.contract.model import Contract, Rule
 from synth_contracts.errors import NotEvaluatedError
+from synth_contracts.evaluation.docs_site import PAGE_PARAMETER
 from synth_contracts.evaluation.evaluating import Digests, assemble, report_only
 from synth_contracts.evaluation.seal import seal
 from synth_contracts.evaluation.suite import REFERENCE, build_suite, rule_meta
@@ -47,6 +49,7 @@ def run_checkpoint(
     run_name: str,
     progress: Callable[[str], None] | None = None,
     sources: Mapping[str, str] | None = None,
+    card: Path | None = None,
 ) -> Evaluation:
     """Measure the candidate inside one validation; store its result, build its Data Docs.
 
@@ -60,6 +63,7 @@ def run_checkpoint(
         run_name: names the run in Great Expectations; letters, digits, ``-`` and ``_``.
         progress: called with one line as each metric is begun.
         sources: the marks under which attempts on this source are counted; they are sealed too.
+        card: where the report card of this run will lie; the result's page links to it.
 
     Returns:
         The sealed Evaluation. ``validation`` holds ``suite``, ``run_id``, ``evaluated`` (number of
@@ -81,7 +85,11 @@ def run_checkpoint(
         context = open_project(gx_root)
         started = time.perf_counter()
         measuring = Measuring(comparison, progress)
-        identifier, validation = _validate(context, contract, measuring, run_name)
+        said = {
+            "card": None if card is None else os.path.relpath(card, gx_root),
+            "columns": [field.name for field in comparison.schema.released],
+        }
+        identifier, validation = _validate(context, contract, measuring, run_name, said)
         results = read_back(contract, validation)
         reported = report_only(contract, measuring)
         seconds = round(time.perf_counter() - started, 4)
@@ -183,9 +191,16 @@ def _exceptions(info: Any) -> list[str]:
 
 
 def _validate(
-    context: Any, contract: Contract, measuring: Measuring, run_name: str
+    context: Any,
+    contract: Contract,
+    measuring: Measuring,
+    run_name: str,
+    said: Mapping[str, Any] | None = None,
 ) -> tuple[Any, Any]:
-    """Replace the stored suite by the contract's and run it over the candidate."""
+    """Replace the stored suite by the contract's and run it over the candidate.
+
+    ``said`` is stored with the result for its page (docs_site.py); no expectation reads it.
+    """
     name = contract.table
     batch = context.data_sources.get(_DATA_SOURCE).get_asset(_ASSET).get_batch_definition(_BATCH)
     for store in (context.checkpoints, context.validation_definitions, context.suites):
@@ -206,6 +221,7 @@ def _validate(
     with bound(REFERENCE, measuring):
         outcome = checkpoint.run(
             batch_parameters={"dataframe": measuring.comparison.synthetic},
+            expectation_parameters={PAGE_PARAMETER: dict(said or {})},
             run_id=RunIdentifier(run_name=run_name, run_time=dt.datetime.now(dt.UTC)),
         )
     ((identifier, validation),) = outcome.run_results.items()

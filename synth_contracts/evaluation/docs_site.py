@@ -2,26 +2,37 @@
 
 Great Expectations' own pages fetch fonts, styles and scripts from the net on every view. These have
 one inline stylesheet, no script and no external link. The words on a page are those of the
-validation result: the verdict that counts is the gate's, on the report card.
+validation result: the verdict that counts is the gate's, on the report card, which each page links.
 
 ``great_expectations.yml`` names ``OfflineSiteBuilder`` by module and class.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
+from urllib.parse import quote
 
 from great_expectations.core import ExpectationSuite
 from great_expectations.data_context.store.html_site_store import HtmlSiteStore
 from great_expectations.data_context.types.resource_identifiers import SiteSectionIdentifier
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
+from synth_contracts.evaluation import plots
 from synth_contracts.expectations.measured import result_from_json
 from synth_contracts.metrics.measurement import Measurement
 from synth_contracts.metrics.words import against, limit_text, number_text, title
 
+#: parameter under which a validation result holds what its page needs: card, columns
+PAGE_PARAMETER = "synth_contracts_page"
+
 BLOCKED, PASSED, NOT_EVALUATED = "RELEASE BLOCKED", "PASSED THESE TESTS", "NOT EVALUATED"
+
+#: from a result's page to the site, and from the site to the project of Great Expectations
+_UP, _SITE_TO_PROJECT = "../../../../", "../../../"
 
 #: which number of the measurement stands against the limit
 _JUDGED = {
@@ -48,16 +59,26 @@ class Row:
     interval: str
     count: str
     note: str
+    method: str = ""
+    floor: str = ""
+    plots: tuple[Markup, ...] = ()
 
 
-def row(result: Any) -> Row:
-    """The row of one expectation's result; whatever is missing in it reads "not measured"."""
+def row(result: Any, place: int = 0, columns: Collection[str] = ()) -> Row:
+    """The row of one expectation's result; whatever is missing in it reads "not measured".
+
+    Args:
+        result: of one expectation.
+        place: of the row in the page; makes the ids of its plots.
+        columns: names of columns that plots may print.
+    """
     meta = result.expectation_config.meta or {}
     details = (result.result or {}).get("details") or {}
     state = str(details.get("state", "not measured"))
     if state == "holds" and not result.success:
         state = "broken"
-    note, value, interval, count, number = "", "", "", "", ""
+    note, value, interval, count, number, method, floor = "", "", "", "", "", "", ""
+    drawn: list[Markup] = []
     limit = meta.get("limit")
     words = ("at least", "below") if meta.get("operator") == ">=" else ("at most", "above")
     try:
@@ -69,13 +90,23 @@ def row(result: Any) -> Row:
             value, count = number_text(measured.value), f"{measured.n} {measured.unit}"
             if measured.lower is not None and measured.upper is not None:
                 interval = f"{number_text(measured.lower)} to {number_text(measured.upper)}"
+            method = f"{measured.method}; compared with {measured.compared_with}"
+            if measured.floor is not None:
+                floor = f"unseen real rows read {number_text(measured.floor)}"
+            elif measured.ceiling is not None:
+                floor = f"unseen real rows reach {number_text(measured.ceiling)}"
+            drawn = [
+                plots.rule_plot(f"r{place}", measured, meta),
+                plots.list_plot(f"l{place}", measured, columns),
+            ]
             judged = measured.number(meta.get("judged", "value"))
             if judged is not None and limit is not None:
                 number = against(judged, limit)
             if state == "not measured":
                 note = "too few entities: the value is within the limit, its bound is not"
         else:
-            note = measured.reason
+            # the text of an error may quote a value of a row
+            note = "an error while measuring; the log has it" if measured.error else measured.reason
     return Row(
         state=state,
         rule=title(meta.get("metric", result.expectation_config.type), meta.get("column")),
@@ -88,6 +119,9 @@ def row(result: Any) -> Row:
         interval=interval,
         count=count,
         note=note,
+        method=method,
+        floor=floor,
+        plots=tuple(plot for plot in drawn if plot),
     )
 
 
@@ -108,9 +142,23 @@ def headline(rows: list[Row], asked: int) -> str:
 
 def _read(validation: Any) -> tuple[list[Row], str]:
     """Rows and headline of a stored validation result."""
-    rows = [row(result) for result in validation.results]
+    columns = _said(validation).get("columns") or ()
+    rows = [row(result, place, columns) for place, result in enumerate(validation.results)]
     totals = [(r.expectation_config.meta or {}).get("rules", 0) for r in validation.results]
     return rows, headline(rows, max(totals, default=0))
+
+
+def _said(validation: Any) -> dict[str, Any]:
+    """What the run stored for its page; nothing for results of others."""
+    found = (validation.suite_parameters or {}).get(PAGE_PARAMETER)
+    return dict(found) if isinstance(found, dict) else {}
+
+
+def _address(path: Any, up: str) -> str | None:
+    """Relative URL of a file given relative to the project folder of Great Expectations."""
+    if not isinstance(path, str) or not path:
+        return None
+    return up + quote(PurePath(path).as_posix())
 
 
 class OfflineSiteBuilder:
@@ -162,7 +210,8 @@ class OfflineSiteBuilder:
                     verdict=verdict,
                     rows=rows,
                     statistics=validation.statistics,
-                    up="../../../../",
+                    up=_UP,
+                    card=_address(_said(validation).get("card"), _UP + _SITE_TO_PROJECT),
                 )
                 self.target_store.set(site_key, page)
             entries.append(
@@ -172,6 +221,9 @@ class OfflineSiteBuilder:
                     "run": key.run_id.run_name or "",
                     "verdict": verdict,
                     "page": "/".join(("validations", *key.to_tuple())) + ".html",
+                    "card": _address(_said(validation).get("card"), _SITE_TO_PROJECT),
+                    "holds": sum(r.state == "holds" for r in rows),
+                    "rules": len(rows),
                 }
             )
         suites = self._build_suites(resource_identifiers)

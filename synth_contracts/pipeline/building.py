@@ -103,6 +103,7 @@ def build(
             run_name=run_id,
             progress=progress,
             sources=ready.sources,
+            card=card_folder(settings, contract.table, run_id) / "report-card.html",
         )
         verdict = judge(contract, evaluation)
     return conclude(Judged(settings, keys, ready, clock, run_id, comparison, evaluation, verdict))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from synth_contracts.contract import Contract
 from synth_contracts.errors import Refused, SynthContractsError
@@ -203,7 +205,7 @@ def _write_cards(
     run: Judged, provenance: Mapping[str, Any], attempts: list[dict[str, Any]]
 ) -> dict[str, Card]:
     docs = docs_page(run.evaluation)
-    link = (run.settings.gx / docs).as_uri() if docs else None
+    link = _relative(run.settings.gx / docs, run.folder) if docs else None
     cards = {}
     run.folder.mkdir(parents=True, exist_ok=True)
     for audience, stem in (("owner", "report-card"), ("analyst", "report-card-analyst")):
@@ -222,6 +224,11 @@ def _write_cards(
         (run.folder / f"{stem}.json").write_text(text, encoding="utf-8")
         cards[audience] = card
     return cards
+
+
+def _relative(page: Path, folder: Path) -> str:
+    """URL of ``page`` as a file in ``folder`` names it: the project may be moved as a whole."""
+    return quote(Path(os.path.relpath(page, folder)).as_posix())
 
 
 def docs_page(evaluation: Evaluation) -> str | None:
