@@ -5,13 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+#: Cells of a table of values and entities up to which filling it beats sorting the rows.
+_DENSE = 4_000_000
+
 
 def entities_per_value(codes: np.ndarray, entities: np.ndarray, size: int) -> np.ndarray:
     """How many distinct entities hold each code 0..size-1 (negative codes are left out)."""
     kept = codes >= 0
     width = int(entities.max(initial=0)) + 1
-    pairs = np.unique(codes[kept].astype(np.int64) * width + entities[kept])
-    return np.bincount(pairs // width, minlength=size)
+    pairs = codes[kept].astype(np.int64) * width + entities[kept]
+    if size * width <= _DENSE:
+        seen = np.zeros(size * width, dtype=bool)
+        seen[pairs] = True
+        return np.asarray(seen.reshape(size, width).sum(axis=1))
+    return np.bincount(np.unique(pairs) // width, minlength=size)
 
 
 def group_rare(
@@ -31,14 +38,14 @@ def group_rare(
     codes, labels = pd.factorize(column, sort=True)
     if not len(labels):
         return column.to_numpy()
-    held = entities_per_value(codes, entities, len(labels))
-    rare = held < k
+    rare = entities_per_value(codes, entities, len(labels)) < k
+    if not rare.any():
+        return column.to_numpy()
+    has_token, other = token
+    group = np.append(rare | (labels == other), False)
+    alone = len(np.unique(entities[group[codes]])) < k
+    if not has_token or (alone and other is not None):
+        other = labels[int(np.bincount(codes[codes >= 0]).argmax())]
     values = np.array([*labels, None], dtype=object)
-    if rare.any():
-        has_token, other = token
-        pooled = np.append(rare, False)[codes] | (column == other).to_numpy()
-        alone = len(np.unique(entities[pooled])) < k
-        if not has_token or (alone and other is not None):
-            other = labels[int(np.bincount(codes[codes >= 0]).argmax())]
-        values[:-1][rare] = other
+    values[:-1][rare] = other
     return np.asarray(values[codes])

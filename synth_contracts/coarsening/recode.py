@@ -45,32 +45,39 @@ def recode(
         quasi: the quasi-identifiers.
         k: smallest class, in entities.
     """
-    out = frame.copy()
-    if not len(frame):
+    out = frame.copy(deep=False)
+    if not len(frame) or not quasi:
         return out
     coded = {q.name: pd.factorize(frame[q.name], sort=True) for q in quasi}
-    owner = pd.factorize(entities)[0].astype(np.int64)
+    # rows of one entity with equal values share their fate: work on them once
+    place = pd.factorize(entities)[0].astype(np.int64)
+    for codes, labels in coded.values():
+        place = pd.factorize(place * (len(labels) + 1) + codes + 1)[0].astype(np.int64)
+    first = np.empty(place.max() + 1, dtype=np.int64)
+    first[place[::-1]] = np.arange(len(frame))[::-1]
+    rows_each = np.bincount(place)
+    owner = pd.factorize(entities[first])[0].astype(np.int64)
 
     def rank(q: Quasi) -> tuple[bool, int, str]:
         codes, labels = coded[q.name]
-        held = len(np.unique(owner * (len(labels) + 1) + codes + 1))
+        held = len(np.unique(owner * (len(labels) + 1) + codes[first] + 1))
         return held > owner.max() + 1, len(labels), q.name
 
-    prefix = np.zeros(len(frame), dtype=np.int64)
+    prefix = np.zeros(len(first), dtype=np.int64)
     for q in sorted(quasi, key=rank):
-        codes, labels = coded[q.name]
+        labels = coded[q.name][1]
+        codes = coded[q.name][0][first].astype(np.int64)
         token = _code_of(labels, q.token) if q.has_token and not q.ordered else None
         if token == len(labels):
             labels = labels.append(pd.Index([q.token], dtype=object))
-        new = codes.astype(np.int64)
+        new = codes.copy()
         order = np.argsort(prefix, kind="stable")
         bounds = np.flatnonzero(np.diff(prefix[order], prepend=-1))
-        for rows in np.split(order, bounds[1:]):
-            merge = _merge_ordered if q.ordered else _merge_named
-            new[rows] = merge(codes[rows], owner[rows], token, k)
-        changed = new != codes
-        if changed.any():
-            out[q.name] = _values(frame[q.name], labels, new)
+        merge = _merge_ordered if q.ordered else _merge_named
+        for group in np.split(order, bounds[1:]):
+            new[group] = merge(codes[group], owner[group], rows_each[group], token, k)
+        if (new != codes).any():
+            out[q.name] = _values(frame[q.name], labels, new[place])
         prefix = pd.factorize(prefix * (len(labels) + 1) + new + 1)[0].astype(np.int64)
     return out
 
@@ -91,7 +98,9 @@ def _values(column: pd.Series, labels: pd.Index, codes: np.ndarray) -> np.ndarra
     return np.asarray(np.append(known, missing)[codes])
 
 
-def _merge_named(codes: np.ndarray, owner: np.ndarray, token: int | None, k: int) -> np.ndarray:
+def _merge_named(
+    codes: np.ndarray, owner: np.ndarray, rows: np.ndarray, token: int | None, k: int
+) -> np.ndarray:
     """Recode values of one class: rare ones into ``token`` (None: into the group's commonest)."""
     values, inverse = np.unique(codes, return_inverse=True)
     local = np.unique(owner, return_inverse=True)[1]
@@ -101,7 +110,8 @@ def _merge_named(codes: np.ndarray, owner: np.ndarray, token: int | None, k: int
         return codes
     if token is None:
         pool = ~grouped if (~grouped).any() else grouped
-        target = int(values[np.flatnonzero(pool)[np.argmax(np.bincount(inverse)[pool])]])
+        count = np.bincount(inverse, weights=rows)
+        target = int(values[np.flatnonzero(pool)[np.argmax(count[pool])]])
         return np.where(grouped[inverse], target, codes)
     grouped |= values == token
     for index in np.argsort(held, kind="stable"):
@@ -111,7 +121,9 @@ def _merge_named(codes: np.ndarray, owner: np.ndarray, token: int | None, k: int
     return np.where(grouped[inverse], token, codes)
 
 
-def _merge_ordered(codes: np.ndarray, owner: np.ndarray, _token: int | None, k: int) -> np.ndarray:
+def _merge_ordered(
+    codes: np.ndarray, owner: np.ndarray, rows: np.ndarray, _token: int | None, k: int
+) -> np.ndarray:
     """Merge neighbouring values until each group holds k entities; it takes its commonest."""
     values, inverse = np.unique(codes, return_inverse=True)
     local = np.unique(owner, return_inverse=True)[1]
@@ -119,7 +131,7 @@ def _merge_ordered(codes: np.ndarray, owner: np.ndarray, _token: int | None, k: 
     if held.min() >= k:
         return codes
     group = np.zeros(len(values), dtype=np.int64)
-    by_value = [local[rows] for rows in _rows_of(inverse, len(values))]
+    by_value = [local[members] for members in _rows_of(inverse, len(values))]
     current: set[int] = set()
     number = 0
     for index in range(len(values)):
@@ -129,9 +141,9 @@ def _merge_ordered(codes: np.ndarray, owner: np.ndarray, _token: int | None, k: 
             current, number = set(), number + 1
     if current and number:
         group[group == number] = number - 1
-    rows = np.bincount(inverse)
+    count = np.bincount(inverse, weights=rows)
     commonest = {
-        g: values[members[np.argmax(rows[members])]]
+        g: values[members[np.argmax(count[members])]]
         for g in np.unique(group)
         if len(members := np.flatnonzero(group == g))
     }

@@ -54,9 +54,10 @@ class Coarsening:
         for column in schema.of(CATEGORICAL):
             unique = column.declared is not None and column.declared.unique
             if column.name in frame.columns and not unique:
-                out[column.name] = group_rare(
-                    frame[column.name], entities, self.k, self.token(column)
-                )
+                before = frame[column.name]
+                after = group_rare(before, entities, self.k, self.token(column))
+                if not np.may_share_memory(after, before.to_numpy()):
+                    out[column.name] = after
         return out
 
     def recode(

@@ -15,6 +15,8 @@ from synth_contracts.metrics.fidelity import (
     ks,
     ks_max,
     ks_mean,
+    missingness,
+    total_variation,
     weekday_profile,
 )
 from synth_contracts.metrics.measurement import Measurement, NotMeasured, Result
@@ -23,6 +25,7 @@ from synth_contracts.metrics.privacy import (
     k_anonymity,
     membership_inference,
     nearest_neighbor_distance,
+    replicated_uniques,
 )
 from synth_contracts.metrics.results import CannotMeasure
 from synth_contracts.metrics.validity import constraint_violations
@@ -32,15 +35,20 @@ Measure = Callable[[Comparison, str | None, Mapping[str, Any]], Measurement]
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric. ``measure`` may raise CannotMeasure; :func:`measure` turns it into a result."""
+    """One metric. ``measure`` may raise CannotMeasure; :func:`measure` turns it into a result.
+
+    ``scope`` "either": of one column, or of the worst when no column is named. ``options`` are the
+    names of the options that it takes.
+    """
 
     id: str
     family: Family
-    scope: Literal["table", "column"]
+    scope: Literal["table", "column", "either"]
     measure: Measure
     title: str
     meaning: str
     unit: str
+    options: tuple[str, ...] = ()
 
 
 METRICS: Mapping[str, Metric] = {
@@ -75,6 +83,13 @@ METRICS: Mapping[str, Metric] = {
             "entities",
         ),
         Metric(
+            replicated_uniques.ID, "privacy", "table", replicated_uniques.measure,
+            "Unique people who stay unique",
+            "Share of trained units that are unique on the quasi-identifiers and have one "
+            "look-alike among the made units, beyond what unseen units have.",
+            "share of real entities",
+        ),
+        Metric(
             ks.ID, "fidelity", "column", ks.measure,
             "Distribution of a column",
             "Largest gap between the cumulative shares of a column, synthetic and unseen real.",
@@ -93,10 +108,24 @@ METRICS: Mapping[str, Metric] = {
             "share of rows",
         ),
         Metric(
+            total_variation.ID, "fidelity", "either", total_variation.measure,
+            "Shares of categories",
+            "Share of rows that would have to change category, of one column or of the worst; "
+            "both tables with small groups merged.",
+            "share of rows",
+        ),
+        Metric(
+            missingness.ID, "fidelity", "table", missingness.measure,
+            "Missing values, worst column",
+            "Largest difference of a column's share of missing values.",
+            "share of rows",
+        ),
+        Metric(
             autocorrelation.ID, "fidelity", "table", autocorrelation.measure,
             "Rhythm over days or hours",
             "Largest difference in how strongly the series repeats itself after each lag.",
             "correlation",
+            options=("aggregate", "column", "frequency", "lags"),
         ),
         Metric(
             hour_profile.ID, "fidelity", "table", hour_profile.measure,
@@ -132,8 +161,8 @@ def measure(
     Args:
         metric_id: an id of METRICS.
         comparison: the three tables.
-        column: the column of a metric of scope "column"; None for the others.
-        options: the metric's options; only autocorrelation has any.
+        column: the column of a metric of scope "column" or "either"; None for the table.
+        options: the metric's options, those that its ``Metric.options`` names.
 
     Raises:
         ValueError: an unknown metric, or a column or options it does not take.
@@ -141,10 +170,12 @@ def measure(
     metric = METRICS.get(metric_id)
     if metric is None:
         raise ValueError(f"there is no metric {metric_id!r}; there are: {', '.join(METRICS)}")
-    if (metric.scope == "column") != (column is not None):
+    if metric.scope != "either" and (metric.scope == "column") != (column is not None):
         raise ValueError(f"{metric_id} is a {metric.scope} metric, and column is {column!r}")
-    if options and metric_id != autocorrelation.ID:
-        raise ValueError(f"{metric_id} takes no options, and got {sorted(options)}")
+    unknown = sorted(set(options or {}) - set(metric.options))
+    if unknown:
+        takes = f"the options {', '.join(metric.options)}" if metric.options else "no options"
+        raise ValueError(f"{metric_id} takes {takes}, and got {unknown}")
     try:
         found = metric.measure(comparison, column, options or {})
     except CannotMeasure as reason:
