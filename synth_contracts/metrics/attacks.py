@@ -5,20 +5,25 @@ means: rather a member. The searches are dear and done once (:func:`observe`); t
 and cheap functions of what was found, so they can be had again for a table in which rows were
 planted, by changing ``near`` and ``synthetic_row`` alone.
 
-Rows, in both directions, since a hole around a real row is a leak too:
+Rows:
 
 - ``distance``: the nearer the nearest synthetic row, the more probably a member.
-- ``calibrated``, ``calibrated_hole``: log of the distance to the attacker's reference over the
-  distance to the synthetic table, large or small. The reference (other real rows) tells rows that
-  are near everything from rows that are near a copy (difficulty calibration: Watson et al. 2022,
-  arXiv 2111.08440).
+- ``calibrated``: log of the distance to the attacker's reference over the distance to the
+  synthetic table. The reference (other real rows) tells rows that are near everything from rows
+  that are near a copy (difficulty calibration: Watson et al. 2022, arXiv 2111.08440).
+
+A hole around a real row is a leak too, and it shows at the same end: where a generator kept away
+from its training rows, the rows with an unusually near synthetic row are non-members. So both row
+attacks are read in both directions. (The far end tells little: rows far from the synthetic table
+belong to a handful of entities, and fresh tables read up to .39 there.)
 
 Entities:
 
 - ``link``: each row gives its positive calibrated score to the synthetic entity that holds its
   nearest synthetic row; the largest sum, divided by the root of the number of rows.
 - ``closest``: the best calibrated score of a row, so that one copied row among sixty is seen.
-- ``hole``: the mean of the negative calibrated scores.
+- ``hole``: the sum of how low its rows rank by calibrated score, as normal scores, divided by the
+  root of their number: synthetic rows keep away from all of them.
 - ``aggregate``: the inner product of the entity's daily counts with published daily totals less
   those of the reference (tracing by aggregates: Homer et al. 2008; Dwork et al. 2015).
 
@@ -34,6 +39,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 from synth_contracts.metrics.cells import Floats, Ints, Side
 from synth_contracts.metrics.intervals import sample
@@ -49,6 +55,10 @@ _REFERENCE_PROBES = 8
 #: Distances below this are equal to an attacker; a copy of a row in a void still ranks first.
 _RESOLUTION = 1e-3
 _DAY = 86_400
+#: Days of the running mean that a day's total is compared with.
+_WINDOW = 29
+#: A closed day or a feast must not outweigh all others.
+_FARTHEST = 2.0
 
 
 @dataclass(frozen=True)
@@ -152,12 +162,14 @@ def calibrated(nearby: Nearby) -> Floats:
 
 
 def row_scores(nearby: Nearby) -> dict[str, Floats]:
-    """Per attack the score of each real row, members first, shape (rows,) each."""
+    """Per attack the score of each real row, members first, shape (rows,) each.
+
+    High scores tell members where rows were copied, and non-members where rows were avoided.
+    """
     ratio = calibrated(nearby)
     return {
         "distance": -nearby.near,
         "calibrated": ratio,
-        "calibrated_hole": -ratio,
     }
 
 
@@ -170,17 +182,47 @@ def entity_scores(
     """
     ratio = calibrated(nearby)
     entity, entities = candidates.entity, candidates.entities
-    rows = np.bincount(entity, minlength=entities)
+    root = np.sqrt(np.bincount(entity, minlength=entities))
     closest = np.full(entities, -np.inf)
     np.maximum.at(closest, entity, ratio)
+    # by ranks: one row far from everything must not speak for the whole entity
+    depth = stats.norm.ppf((stats.rankdata(-ratio) - 0.5) / len(ratio))
     found = {
-        "link": _link(np.maximum(ratio, 0), nearby.synthetic_row, candidates) / np.sqrt(rows),
+        "link": _link(np.maximum(ratio, 0), nearby.synthetic_row, candidates) / root,
         "closest": closest,
-        "hole": np.bincount(entity, weights=np.maximum(-ratio, 0), minlength=entities) / rows,
+        "hole": np.bincount(entity, weights=depth, minlength=entities) / root,
     }
     if calendar is not None and calendar.published.sum() > 0 and (calendar.day >= 0).any():
         found["aggregate"] = _aggregate(nearby.half, candidates, calendar)
     return found
+
+
+def isolated(nearby: Nearby, candidates: Candidates, count: float) -> tuple[Ints, Floats]:
+    """The most isolated entities, ascending, and the score of each: members rather near.
+
+    An entity is as isolated as its row that is farthest from the attacker's reference: neither
+    the synthetic table nor train decides who is unusual. Its score is the mean calibrated score of
+    its rows beyond the same cut.
+
+    Args:
+        nearby: what the searches found.
+        candidates: whose rows they are.
+        count: how many entities, members and non-members weighing as much as the smaller side.
+    """
+    entity, entities = candidates.entity, candidates.entities
+    isolation = np.zeros(entities)
+    np.maximum.at(isolation, entity, nearby.reference)
+    smaller = min(candidates.members, candidates.others)
+    member = np.arange(entities) < candidates.members
+    weight = np.where(member, smaller / candidates.members, smaller / candidates.others)
+    order = np.argsort(-isolation, kind="stable")
+    taken = int(np.searchsorted(np.cumsum(weight[order]), count * (1 - 1e-9))) + 1
+    edge = isolation[order[:taken]].min()
+    beyond = nearby.reference >= edge
+    rows = np.bincount(entity[beyond], minlength=entities)
+    total = np.bincount(entity[beyond], weights=calibrated(nearby)[beyond], minlength=entities)
+    chosen = np.flatnonzero(rows)
+    return chosen, total[chosen] / rows[chosen]
 
 
 def _link(given: Floats, synthetic_row: Ints, candidates: Candidates) -> Floats:
@@ -195,16 +237,18 @@ def _link(given: Floats, synthetic_row: Ints, candidates: Candidates) -> Floats:
 
 
 def _aggregate(half: npt.NDArray[np.bool_], candidates: Candidates, calendar: Calendar) -> Floats:
-    """Log-likelihood ratio that the entity's rows are part of the published totals.
+    """How much the entity's days look like a part of the published totals.
 
-    Shares of days are compared, each day weighted by 1 / its expected variance. Under membership
-    the entity adds its own counts x / N to the published shares; the ratio of two normal
-    densities is x'W(published - reference) less half of x'Wx / N.
+    Published and reference totals are shares of days less what trend and weekday tell; what the
+    reference explains of the published rest is taken out by regression (a day on which everybody
+    shopped tells nothing), and single days count up to _FARTHEST standard errors. A member adds
+    x / n to the published shares: the log-likelihood ratio of two normal densities with weights W
+    is then, up to a factor, x'W gap less half of x'Wx / n.
     """
     known = calendar.day >= 0
     entity, day = candidates.entity[known], calendar.day[known]
     days = len(calendar.published)
-    published = calendar.published / calendar.published.sum()
+    published, expected = _rest(calendar.published)
     score = np.zeros(candidates.entities)
     cell, times = np.unique(entity * days + day, return_counts=True)
     owner, at = cell // days, cell % days
@@ -212,19 +256,35 @@ def _aggregate(half: npt.NDArray[np.bool_], candidates: Candidates, calendar: Ca
     for side in (False, True):
         apart = (entity >= candidates.members) & (half[entity] != side)
         totals = np.bincount(day[apart], minlength=days).astype(np.float64)
-        if not totals.any():
+        rows = totals.sum()
+        if not rows:
             continue
-        reference = totals / totals.sum()
+        reference, usual = _rest(totals)
         # half a row keeps a day that nobody used from weighing infinitely
-        weight = 1 / (published + reference + 0.5 / totals.sum())
-        gap = (published - reference) * weight
+        weight = 1 / ((expected + usual) / 2 + 0.5 / rows)
+        most = _FARTHEST / np.sqrt(weight * rows)
+        ours, theirs = np.clip(published, -most, most), np.clip(reference, -most, most)
+        power = float(weight @ theirs**2)
+        slope = np.clip(float(weight @ (ours * theirs)) / power, 0, 1) if power > 0 else 0.0
+        gap = (ours - slope * theirs) * weight
         mine = half[owner] == side
-        score += np.bincount(
-            owner[mine],
-            weights=times[mine] * gap[at[mine]] - 0.5 * times[mine] ** 2 * weight[at[mine]] / size,
-            minlength=candidates.entities,
-        )
+        x, on = times[mine], at[mine]
+        told = x * gap[on] - 0.5 * x**2 * weight[on] / size
+        score += np.bincount(owner[mine], weights=told, minlength=candidates.entities)
     return score
+
+
+def _rest(totals: Floats) -> tuple[Floats, Floats]:
+    """Shares of the days less trend and weekday, and these two; shape (days,) each."""
+    share = totals / totals.sum()
+    # a running mean over WINDOW days, shorter at both ends
+    kernel = np.ones(min(_WINDOW, len(share)))
+    trend = np.convolve(share, kernel, "same") / np.convolve(np.ones(len(share)), kernel, "same")
+    weekday = np.arange(len(share)) % 7
+    level = np.bincount(weekday, weights=trend)
+    factor = np.bincount(weekday, weights=share) / np.where(level > 0, level, 1)
+    expected = trend * factor[weekday]
+    return share - expected, expected
 
 
 def calendar_of(comparison: Comparison) -> Calendar | None:

@@ -21,10 +21,13 @@ from synth_contracts.metrics.fidelity import (
 )
 from synth_contracts.metrics.measurement import Measurement, NotMeasured, Result
 from synth_contracts.metrics.privacy import (
+    entity_membership_inference,
     identical_match,
     k_anonymity,
     membership_inference,
     nearest_neighbor_distance,
+    outlier_membership_inference,
+    recognized_entities,
     replicated_uniques,
 )
 from synth_contracts.metrics.results import CannotMeasure
@@ -60,6 +63,29 @@ METRICS: Mapping[str, Metric] = {
             "Can someone who knows a record tell that it was used in training? 0 is a coin flip, "
             "1 is every confident guess right.",
             "2 PPV - 1",
+        ),
+        Metric(
+            recognized_entities.ID, "privacy", "table", recognized_entities.measure,
+            "Entities recognised for certain",
+            "How many trained entities the most confident guesses find beyond chance. A single "
+            "copied row is enough to be found.",
+            "entities",
+        ),
+        Metric(
+            entity_membership_inference.ID, "privacy", "table",
+            entity_membership_inference.measure,
+            "Membership inference of whole entities",
+            "Can someone who knows all records of an entity tell that it was used in training? 0 "
+            "is a coin flip, 1 is every confident guess right.",
+            "2 PPV - 1",
+        ),
+        Metric(
+            outlier_membership_inference.ID, "privacy", "table",
+            outlier_membership_inference.measure,
+            "Membership inference of the most unusual",
+            "Are the most isolated entities told apart by whether they were used in training? 0 is "
+            "a coin flip, 1 is all of them.",
+            "2 AUC - 1",
         ),
         Metric(
             identical_match.ID, "privacy", "table", identical_match.measure,

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from synth_contracts.metrics.comparison import Comparison
 
 
+#: Entities on either side below which an attack has no verdict.
+FEWEST_ENTITIES = 200
+
+
 class CannotMeasure(Exception):
     """The data do not allow this metric; becomes NotMeasured with this reason."""
 
@@ -34,6 +38,15 @@ def need_split(comparison: Comparison) -> None:
             f"{comparison.shared_entities} entities stand in train and in holdout: "
             "the split must be by entity"
         )
+
+
+def need_entities(comparison: Comparison) -> None:
+    """Raises CannotMeasure when train or holdout has too few entities for an attack's verdict."""
+    for name, side in (("holdout", comparison.holdout_side), ("train", comparison.train_side)):
+        if side.entities < FEWEST_ENTITIES:
+            raise CannotMeasure(
+                f"{side.entities} entities in {name}, and the attack needs {FEWEST_ENTITIES}"
+            )
 
 
 def limits(interval: Interval | None) -> dict[str, Any]:

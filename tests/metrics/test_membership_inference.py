@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from synth_contracts.metrics import Measurement, NotMeasured, measure
-from synth_contracts.metrics.privacy.membership_inference import _precision
+from synth_contracts.metrics.tails import precision
 
 FEATURES = ("at", "items", "amount", "shop", "kind", "member")
 
@@ -110,4 +110,4 @@ def test_null_keys_are_entities_of_their_own(toys, remake):
 def test_precision_by_hand():
     """Weights 1, 1, 2, 2; three guesses take rows 1, 2 and half of the third: 2 of 3 are right."""
     member = np.array([True, False, True, False])
-    assert _precision(member, np.array([1.0, 1.0, 2.0, 2.0]), 3.0) == pytest.approx(2 / 3)
+    assert precision(member, np.array([1.0, 1.0, 2.0, 2.0]), 3.0) == pytest.approx(2 / 3)
