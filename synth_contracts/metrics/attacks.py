@@ -239,16 +239,12 @@ def _link(given: Floats, synthetic_row: Ints, candidates: Candidates) -> Floats:
 def _aggregate(half: npt.NDArray[np.bool_], candidates: Candidates, calendar: Calendar) -> Floats:
     """How much the entity's days look like a part of the published totals.
 
-    Published and reference totals are shares of days less what trend and weekday tell; what the
-    reference explains of the published rest is taken out by regression (a day on which everybody
-    shopped tells nothing), and single days count up to _FARTHEST standard errors. A member adds
-    x / n to the published shares: the log-likelihood ratio of two normal densities with weights W
-    is then, up to a factor, x'W gap less half of x'Wx / n.
+    A member adds x / n to the published shares of days: the log-likelihood ratio of two normal
+    densities with weights W is then, up to a factor, x'W gap less half of x'Wx / n.
     """
     known = calendar.day >= 0
     entity, day = candidates.entity[known], calendar.day[known]
     days = len(calendar.published)
-    published, expected = _rest(calendar.published)
     score = np.zeros(candidates.entities)
     cell, times = np.unique(entity * days + day, return_counts=True)
     owner, at = cell // days, cell % days
@@ -256,22 +252,36 @@ def _aggregate(half: npt.NDArray[np.bool_], candidates: Candidates, calendar: Ca
     for side in (False, True):
         apart = (entity >= candidates.members) & (half[entity] != side)
         totals = np.bincount(day[apart], minlength=days).astype(np.float64)
-        rows = totals.sum()
-        if not rows:
+        if not totals.any():
             continue
-        reference, usual = _rest(totals)
-        # half a row keeps a day that nobody used from weighing infinitely
-        weight = 1 / ((expected + usual) / 2 + 0.5 / rows)
-        most = _FARTHEST / np.sqrt(weight * rows)
-        ours, theirs = np.clip(published, -most, most), np.clip(reference, -most, most)
-        power = float(weight @ theirs**2)
-        slope = np.clip(float(weight @ (ours * theirs)) / power, 0, 1) if power > 0 else 0.0
-        gap = (ours - slope * theirs) * weight
+        gap, weight = tracing(calendar.published, totals)
         mine = half[owner] == side
         x, on = times[mine], at[mine]
         told = x * gap[on] - 0.5 * x**2 * weight[on] / size
         score += np.bincount(owner[mine], weights=told, minlength=candidates.entities)
     return score
+
+
+def tracing(published: Floats, totals: Floats) -> tuple[Floats, Floats]:
+    """Weighted gap between published and reference totals per day, and the weights.
+
+    Both are shares of days less what trend and weekday tell; what the reference explains of the
+    published rest is taken out by regression (a day on which everybody shopped tells nothing), and
+    single days count up to _FARTHEST standard errors.
+
+    Args:
+        published: rows per day of the synthetic table, shape (days,), at least one row.
+        totals: rows per day of the reference, likewise.
+    """
+    rows = totals.sum()
+    (ours, expected), (theirs, usual) = _rest(published), _rest(totals)
+    # half a row keeps a day that nobody used from weighing infinitely
+    weight = 1 / ((expected + usual) / 2 + 0.5 / rows)
+    most = _FARTHEST / np.sqrt(weight * rows)
+    ours, theirs = np.clip(ours, -most, most), np.clip(theirs, -most, most)
+    power = float(weight @ theirs**2)
+    slope = np.clip(float(weight @ (ours * theirs)) / power, 0, 1) if power > 0 else 0.0
+    return (ours - slope * theirs) * weight, weight
 
 
 def _rest(totals: Floats) -> tuple[Floats, Floats]:

@@ -18,6 +18,7 @@ from synth_contracts.tables import NUMERIC, TEMPORAL, Field
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Hashes = npt.NDArray[np.uint64]
 _NULL = np.int64(np.iinfo(np.int64).min)
 
 
@@ -63,6 +64,27 @@ def sides(
         _side(frame, ordered, cells[a:b], hashes[a:b], entity_key)
         for frame, a, b in zip(frames, lengths[:-1], lengths[1:], strict=True)
     )
+
+
+def hashes_like(frame: pd.DataFrame, features: tuple[Field, ...], like: Side) -> Hashes:
+    """``rows_hash`` of the rows of ``frame`` as the tables of ``like`` were coded, shape (rows,).
+
+    Args:
+        frame: canonical frame; each of its categories stands in ``like`` too.
+        features: of ``like``.
+        like: one of the sides that were coded together.
+    """
+    hashes = np.zeros(len(frame), dtype=np.uint64)
+    for field in features:
+        if field.kind in NUMERIC or field.kind in TEMPORAL:
+            codes = _codes(frame[field.name], field)
+        else:
+            cell = like.cell(field.name)
+            known, first = np.unique(cell, return_index=True)
+            values = pd.Index(like.frame[field.name].to_numpy(dtype=object)[first])
+            codes = known[values.get_indexer(pd.Index(frame[field.name]))]
+        hashes += mix(codes.astype(np.uint64) ^ np.uint64(text_seed(field.name)))
+    return hashes
 
 
 def _codes(column: pd.Series, field: Field) -> Ints:

@@ -41,8 +41,8 @@ def measure(
     size = min(train.entities, holdout.entities)
     distinct, row = np.unique(synthetic.rows_hash, return_inverse=True)
     copies = np.bincount(row, minlength=len(distinct)).astype(np.float64)
-    ours = _Holders.of(train, distinct, size)
-    theirs = _Holders.of(holdout, distinct, size)
+    ours = Holders.of(train, distinct, size)
+    theirs = Holders.of(holdout, distinct, size)
     scale = train.entities / size
     contribution = (ours.chance - theirs.chance)[row] * scale
     plain = float(np.mean((ours.holders > 0)[row]))
@@ -73,7 +73,7 @@ def measure(
 
 
 @dataclass(frozen=True)
-class _Holders:
+class Holders:
     """Which entities of one side hold which distinct synthetic row.
 
     ``holders`` and ``chance`` have shape (distinct rows,): the number of entities that hold it and
@@ -87,7 +87,7 @@ class _Holders:
     entities: int
 
     @classmethod
-    def of(cls, side: Side, distinct: npt.NDArray[np.uint64], size: int) -> _Holders:
+    def of(cls, side: Side, distinct: npt.NDArray[np.uint64], size: int) -> Holders:
         place = np.searchsorted(distinct, side.rows_hash)
         place = np.minimum(place, len(distinct) - 1)
         held = distinct[place] == side.rows_hash
