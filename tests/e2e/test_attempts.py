@@ -151,8 +151,10 @@ def test_every_new_try_counts_on_until_an_approver_enters(
             "INSERT INTO raw.transactions SELECT max(basket_id) + 1, min(household_id),"
             " max(transaction_timestamp), 1.5, 2 FROM raw.transactions"
         )
+    small.write(table="renamed", server="third")
+    _name_server(small, "third")
     assert small.build("renamed") == 1
-    assert small.attempt() == 5, "one more row and no work.duckdb"
+    assert small.attempt() == 5, "one more row, no work.duckdb and a third name of the same file"
 
     # attempt n was measured and sealed at its own level
     assert [item.attempt for item in evaluations] == [1, 2, 3, 4, 5]
@@ -162,7 +164,7 @@ def test_every_new_try_counts_on_until_an_approver_enters(
     capsys.readouterr()
     built = len(evaluations)
     for table in ("small", "renamed"):
-        small.write(table=table, seed=9, server="source" if table == "small" else "elsewhere")
+        small.write(table=table, seed=9, server="source" if table == "small" else "third")
         assert small.build(table) == 5
         said = capsys.readouterr().out
         assert "REFUSED" in said

@@ -222,6 +222,15 @@ def public_split_key(fresh, built) -> int:
 
 
 @case
+def attempts_used_up(fresh, built) -> int:
+    path = built.folder / "contracts" / "transactions_gan.odcs.yaml"
+    text = path.read_text()
+    assert "maxAttempts: 5" in text
+    path.write_text(text.replace("maxAttempts: 5", "maxAttempts: 1"))
+    return built.run("build", "transactions_gan")
+
+
+@case
 def unknown_table(fresh, built) -> int:
     return built.run("export", "nobody", "--ticket", "DATA-123")
 
