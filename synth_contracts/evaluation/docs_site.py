@@ -24,7 +24,7 @@ from markupsafe import Markup
 from synth_contracts.evaluation import plots
 from synth_contracts.expectations.measured import result_from_json
 from synth_contracts.metrics.measurement import Measurement
-from synth_contracts.metrics.words import against, limit_text, number_text, title
+from synth_contracts.metrics.words import against, limit_text, number_text, title, value_text
 
 #: parameter under which a validation result holds what its page needs: card, columns
 PAGE_PARAMETER = "synth_contracts_page"
@@ -87,7 +87,10 @@ def row(result: Any, place: int = 0, columns: Collection[str] = ()) -> Row:
         state, note = "not measured", "the expectation raised; the log has the trace"
     else:
         if isinstance(measured, Measurement):
-            value, count = number_text(measured.value), f"{measured.n} {measured.unit}"
+            value, count = (
+                value_text(measured.metric, measured.value),
+                f"{measured.n:,} {measured.unit}",
+            )
             if measured.lower is not None and measured.upper is not None:
                 interval = f"{number_text(measured.lower)} to {number_text(measured.upper)}"
             method = f"{measured.method}; compared with {measured.compared_with}"

@@ -13,7 +13,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from synth_contracts.metrics.measurement import Measurement
-from synth_contracts.metrics.words import limit_text, number_text
+from synth_contracts.metrics.words import limit_text, number_text, value_text
 
 #: Attacks and other parts of a metric whose names may be printed.
 _PARTS = {
@@ -67,7 +67,7 @@ def rule_plot(name: str, measured: Measurement, meta: Mapping[str, Any]) -> Mark
     if bound is not None:
         parts.append(f'<path class="bound" d="M{x(bound):.1f} 27l5 7-5 7-5-7z"/>')
     parts.append(f'<circle class="dot" cx="{x(measured.value):.1f}" cy="34" r="4.5"/>')
-    parts.append(_label(x(measured.value), 62, number_text(measured.value), "ink"))
+    parts.append(_label(x(measured.value), 62, value_text(measured.metric, measured.value), "ink"))
     said = [f"value {number_text(measured.value)}", f"limit {limit_text(_digits(at))}"]
     if base is not None:
         word = "unseen real rows read" if measured.floor is not None else "unseen real rows reach"

@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 
 
+#: Metrics whose values are counts; nobody should read of 1.00 people.
+COUNTS = frozenset({"k_anonymity", "recognized_entities", "constraint_violations"})
+
+
 def title(metric: str, column: str | None) -> str:
     """``membership_inference`` or ``ks of amount``."""
     return metric if column is None else f"{metric} of {column}"
@@ -22,6 +26,13 @@ def number_text(number: float) -> str:
         return f"{number:.2f}"
     decimals = min(2 - math.floor(math.log10(abs(number))) - 1, 12)
     return f"{number:.{decimals}f}"
+
+
+def value_text(metric: str, number: float) -> str:
+    """:func:`number_text`, and counts that are whole numbers as such."""
+    if metric in COUNTS and number == int(number):
+        return str(int(number))
+    return number_text(number)
 
 
 def limit_text(limit: float) -> str:

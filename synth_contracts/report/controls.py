@@ -19,9 +19,9 @@ KINDS: dict[str, str] = {
     "exact": "Exact rows",
     "noisy": "Noisy copies of rows",
     "interpolated": "Mixtures of two rows",
-    "whole_entities": "All rows of one {one}",
+    "whole_entities": "Whole {many}",
 }
-AMONG = {"random": "picked at random", "isolated": "the most unusual ones"}
+AMONG = {"random": "picked at random", "isolated": "among the most unusual"}
 
 
 def controls(
@@ -41,6 +41,8 @@ def controls(
         for item in given.get("kinds") or ()
         if isinstance(item, Mapping)
     ]
+    order = list(KINDS)
+    kinds.sort(key=lambda kind: order.index(kind["kind"]) if kind["kind"] in order else len(order))
     if not kinds:
         return {"missing": str(given.get("reason") or "no leak was planted")}
     power = finite(given.get("power")) or 0.8
@@ -48,12 +50,12 @@ def controls(
         "power_percent": round(100 * power),
         "replicates": given.get("replicates"),
         "rules": [str(rule) for rule in given.get("rules") or ()],
-        "sentences": _sentences(kinds, round(100 * power), contract),
+        "sentences": _sentences(kinds, contract),
         "kinds": kinds,
         "null": _null(given.get("null"), audience),
         "blind_above": most,
-        "blind": [kind["words"] for kind in kinds if kind["blind"]],
-        "unseen": [kind["words"] for kind in kinds if kind["smallest"] is None],
+        "blind": _grouped([kind for kind in kinds if kind["blind"]]),
+        "unseen": _grouped([k for k in kinds if k["smallest"] is None and not k["reason"]]),
     }
 
 
@@ -73,14 +75,13 @@ def noun(contract: Contract) -> tuple[str, str]:
 def _kind(
     item: Mapping[str, Any], most: int | None, audience: str, contract: Contract
 ) -> dict[str, Any]:
-    one, _ = noun(contract)
+    _, many = noun(contract)
     name, among = str(item.get("kind")), str(item.get("among") or "random")
     smallest, largest = _count(item.get("smallest")), _count(item.get("largest_tried"))
-    words = KINDS.get(name, name.replace("_", " ").capitalize()).format(one=one)
+    words = KINDS.get(name, name.replace("_", " ").capitalize()).format(many=many)
     return {
         "kind": name,
         "among": among,
-        "words": f"{words}, {AMONG.get(among, among)}",
         "title": words,
         "among_words": AMONG.get(among, among),
         "smallest": smallest,
@@ -91,6 +92,7 @@ def _kind(
         ],
         # a kind that could not be planted says why; it is neither seen nor unseen
         "reason": str(item["reason"]) if item.get("reason") else None,
+        "note": str(item["note"]) if item.get("note") else None,
         "blind": bool(
             most is not None and not item.get("reason") and (smallest is None or smallest > most)
         ),
@@ -127,34 +129,30 @@ def _curve(points: Any, audience: str) -> list[dict[str, Any]]:
     return sorted(out, key=lambda record: int(record["entities"]))
 
 
-def _sentences(kinds: Sequence[Mapping[str, Any]], percent: int, contract: Contract) -> list[str]:
-    """The answer for those who read no table: what would have been seen, and what would not."""
+def _sentences(kinds: Sequence[Mapping[str, Any]], contract: Contract) -> list[str]:
+    """One line per kind of leak: from which size on it would have been blocked, if at all."""
     _, many = noun(contract)
-    planted = [kind for kind in kinds if not kind["reason"]]
-    seen = [kind for kind in planted if kind["smallest"] is not None]
-    unseen = [kind for kind in planted if kind["smallest"] is None]
-    out = []
-    if seen:
-        parts = [
-            f"{_lower(kind['title'])} of {kind['smallest']:,} {many} ({kind['among_words']})"
-            for kind in seen
-        ]
-        out.append(
-            f"Leaks from these sizes on would have been blocked in at least {percent} % of runs: "
-            f"{'; '.join(parts)}."
-        )
-    if unseen:
-        parts = [
-            f"{_lower(kind['title'])} ({kind['among_words']}): "
-            + (
-                f"not even {kind['largest_tried']:,} {many}"
-                if kind["largest_tried"]
-                else "not at any size"
-            )
-            for kind in unseen
-        ]
-        out.append(f"Leaks of these kinds would have gone unseen: {'; '.join(parts)}.")
-    return out
+    parts: dict[str, list[str]] = {}
+    for kind in kinds:
+        among = kind["among_words"]
+        if kind["reason"]:
+            words = f"could not be planted ({among}), {kind['reason']}"
+        elif kind["smallest"] is not None:
+            words = f"from {kind['smallest']:,} {many} {among} on"
+        elif kind["largest_tried"]:
+            words = f"not even {kind['largest_tried']:,} {many} {among}"
+        else:
+            words = f"never {among}"
+        parts.setdefault(kind["title"], []).append(words)
+    return [f"{title}: {'; '.join(words)}." for title, words in parts.items()]
+
+
+def _grouped(kinds: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One entry per kind of leak, with where it was taken from."""
+    among: dict[str, list[str]] = {}
+    for kind in kinds:
+        among.setdefault(_lower(kind["title"]), []).append(kind["among_words"])
+    return [f"{title} ({' and '.join(places)})" for title, places in among.items()]
 
 
 def _lower(words: str) -> str:
@@ -164,15 +162,14 @@ def _lower(words: str) -> str:
 def _null(given: Any, audience: str) -> dict[str, Any] | None:
     if not isinstance(given, Mapping):
         return None
-    if not isinstance(given.get("readings"), Mapping):
+    readings = given.get("readings")
+    if not isinstance(readings, Mapping) or not readings:
         reason = given.get("reason")
         return {"missing": str(reason)} if reason else None
     rows = []
-    for metric, found in given["readings"].items():
+    for metric, found in readings.items():
         record = found if isinstance(found, Mapping) else {"value": found}
         value, lower, upper = (finite(record.get(key)) for key in ("value", "lower", "upper"))
-        if value is None:
-            continue
         if audience == "analyst":
             value, lower, upper = rounded(value), rounded(lower), rounded(upper)
         rows.append(
@@ -181,7 +178,8 @@ def _null(given: Any, audience: str) -> dict[str, Any] | None:
                 "title": meaning_of(str(metric)).title,
                 "value": value,
                 "interval": None if lower is None or upper is None else [lower, upper],
+                "reason": str(record["reason"]) if record.get("reason") else None,
             }
         )
-    return {"what": str(given.get("what") or "real rows in the place of synthetic ones"),
-            "readings": rows}  # fmt: skip
+    what = str(given.get("what") or "real rows in the place of synthetic ones")
+    return {"what": what, "readings": rows}

@@ -33,8 +33,6 @@ _NOTES = {
     "ks_max": "0 is the same shape, 1 is nothing in common.",
     "autocorrelation": "Above the limit, forecasts learned from this table are not usable.",
     "recognized_entities": "0 says that no one was recognised beyond chance.",
-    "entity_membership_inference": "0 is a coin flip, 1 is every confident guess right.",
-    "outlier_membership_inference": "0 is a coin flip, 1 is every unusual one told apart.",
     "replicated_uniques": "0 says: no more than among units that were not in training.",
     "total_variation": "0 is the same mix of categories, 1 is nothing in common.",
     "missingness": "0 is as many empty cells as in unseen real rows.",

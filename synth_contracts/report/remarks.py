@@ -37,19 +37,21 @@ def warning(result: Measurement, *, analyst: bool) -> str | None:
     """A reading that holds its rule and is bad news all the same; None where there is none.
 
     Daily totals of an independent sample follow the real ones up to the ceiling. A table that
-    follows them far closer holds the real totals.
+    follows them far closer holds the real totals. The metric says so by ``above_ceiling``; without
+    it, half of the way from the ceiling to 1 with the whole interval above the ceiling is far.
     """
     value, ceiling = finite(result.value), finite(result.ceiling)
     if result.metric != "calendar_correlation" or value is None or ceiling is None:
         return None
+    said = result.details.get("above_ceiling")
     least = finite(result.lower)
-    if value < ceiling + 0.5 * max(0.0, 1 - ceiling) or (least is not None and least <= ceiling):
+    far = value >= ceiling + 0.5 * max(0.0, 1 - ceiling) and (least is None or least > ceiling)
+    if not (said if isinstance(said, bool) else far):
         return None
-    reach = "" if analyst else f" ({text(ceiling)})"
-    shown = text(rounded(value) if analyst else value)
+    reach = "" if analyst else f" ({text(value)}, and unseen real rows reach {text(ceiling)})"
     return (
-        f"The daily totals follow the real ones more closely ({shown}) than unseen real rows "
-        f"do{reach}. That is not quality but a sign that real totals were published."
+        f"The daily totals follow the real ones more closely than an independent table could"
+        f"{reach}. That is not quality but a sign that real totals are published."
     )
 
 

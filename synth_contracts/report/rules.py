@@ -11,6 +11,7 @@ from typing import Any, Literal
 from synth_contracts.contract.model import Contract, Rule
 from synth_contracts.gate import RuleState, Verdict, entities_needed
 from synth_contracts.metrics.measurement import Evaluation, Measurement, NotMeasured, Result
+from synth_contracts.metrics.words import COUNTS
 from synth_contracts.report.meanings import Meaning, meaning_of
 from synth_contracts.report.numbers import finite, rounded, rounded_count
 from synth_contracts.report.remarks import remarks, warning
@@ -30,8 +31,6 @@ GLYPHS: dict[str, str] = {
 FAMILIES = ("privacy", "fidelity", "validity")
 #: A margin under this many per cent is close.
 CLOSE = 10.0
-#: Units of measurements that are counts.
-_COUNTED = {"entities", "cells"}
 
 _JUDGED = {
     "value": "",
@@ -112,7 +111,7 @@ def _row(
     words = meaning_of(state.metric)
     numbers = _numbers(state, result, audience)
     limit = finite(state.threshold)
-    if result is not None and isinstance(result, Measurement) and result.unit in _COUNTED:
+    if state.metric in COUNTS:
         numbers = numbers.whole()
     margin = _margin(words, numbers.number, limit, state.operator)
     measured = result if isinstance(result, Measurement) else None

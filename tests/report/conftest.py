@@ -49,6 +49,58 @@ RULES = (
 )
 
 
+#: the rules over entities, categories, pairs and calendars: as above, and floor, ceiling, unit,
+#: details
+WIDE_RULES = (
+    ("recognized_entities", "privacy", "<=", 5.0, "lower", 0.0, 0.0, 0.0, None, None, "entities",
+     {"attacks": {"distance": {"value": 0.0}, "link": {"value": 0.0}}}),
+    ("entity_membership_inference", "privacy", "<=", 0.4, "value", 0.1284, -0.08, 0.33, None, None,
+     "entities", {"attacks": {"link": {"value": 0.1284}, "aggregate": {"value": 0.0613}}}),
+    ("outlier_membership_inference", "privacy", "<=", 0.25, "value", 0.0314, -0.1, 0.16, None, None,
+     "entities", {"attacks": {"calibrated": {"value": 0.0314}}}),
+    ("replicated_uniques", "privacy", "<=", 0.05, "value", 0.0043, -0.008, 0.016, None, None,
+     "entities", {"raw": 0.02}),
+    ("total_variation", "fidelity", "<=", 0.1, "over_floor", 0.0683, 0.05, 0.09, 0.0412, None,
+     "rows", {"worst": "top_department", "raw": 0.0821, "raw_floor": 0.0513}),
+    ("missingness", "fidelity", "<=", 0.05, "value", 0.0021, 0.0, 0.01, 0.0019, None, "rows",
+     {"worst": "CANARY-NO-COLUMN"}),
+    ("pair_association", "fidelity", "<=", 0.13, "value", 0.0931, 0.08, 0.11, 0.0734, None, "pairs",
+     {"worst": ["age", "income"], "raw": 0.1012, "raw_floor": 0.0771}),
+    ("calendar_correlation", "fidelity", ">=", 0.4, "ceiling_share", 0.5411, 0.4, 0.68, None,
+     0.6134, "days", {}),
+    ("entity_profile", "fidelity", "<=", 0.1, "value", 0.0317, 0.02, 0.06, 0.0288, None, "entities",
+     {}),
+    ("detection", "fidelity", "<=", 0.7, "value", 0.5823, 0.55, 0.61, 0.5031, None, "rows",
+     {"raw": 0.9177, "raw_floor": 0.5043}),
+)  # fmt: skip
+
+CONTROLS = {
+    "power": 0.8,
+    "replicates": 20,
+    "rules": ["membership_inference", "recognized_entities", "identical_match"],
+    "kinds": [
+        {"kind": kind, "among": among, "unit": "entities", "smallest": smallest,
+         "largest_tried": largest, "blocked_by": by, "reason": None,
+         "curve": [{"entities": dose, "rows": 61 * dose, "power": power,
+                    "readings": {"membership_inference": round(0.08 + power / 3, 4)}}
+                   for dose, power in curve]}
+        for among in ("random", "isolated")
+        for kind, smallest, largest, by, curve in (
+            ("exact", 12, 250, ["recognized_entities"],
+             [(0, 0.0), (5, 0.2), (12, 0.85), (40, 1.0), (250, 1.0)]),
+            ("noisy", None, 500, [], [(0, 0.0), (40, 0.0), (250, 0.05), (500, 0.15)]),
+            ("interpolated", 250, 250, ["membership_inference"],
+             [(0, 0.0), (40, 0.1), (120, 0.55), (250, 0.9)]),
+            ("whole_entities", 7, 40, ["recognized_entities", "membership_inference"],
+             [(0, 0.0), (3, 0.3), (7, 0.95), (40, 1.0)]),
+        )
+    ],
+    "null": {"what": "one half of the holdout against the other",
+             "readings": {"membership_inference": {"value": 0.0421, "lower": -0.11, "upper": 0.19},
+                          "ks_mean": {"value": 0.0183, "lower": None, "upper": None}}},
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Frames:
     """The three tables of a comparison."""
@@ -151,6 +203,37 @@ def evaluation_of(
         validation={"suite": "transactions", "run_id": "r1"},
     )
     return replace(base, **changes)
+
+
+def wide() -> tuple[Contract, Evaluation]:
+    """A contract that asks every rule, and an evaluation that holds them, with its controls."""
+    plain = contract_of()
+    more = tuple(
+        Rule(name, name, f"expect_table_{name}", None, operator, limit, judged, "error", family)
+        for name, family, operator, limit, judged, *_ in WIDE_RULES
+    )
+    contract = replace(plain, rules=(*plain.rules, *more))
+    results = dict(evaluation_of(plain).results)
+    for row in WIDE_RULES:
+        name, _, operator, _, _, value, lower, upper, floor, ceiling, unit, details = row
+        results[name] = Measurement(
+            metric=name,
+            value=value,
+            n=741,
+            unit=unit,
+            direction="lower_is_better" if operator == "<=" else "higher_is_better",
+            method="half-sampling, clustered by entity",
+            compared_with="holdout",
+            lower=lower,
+            upper=upper,
+            bound_lower=lower,
+            bound_upper=upper,
+            floor=floor,
+            ceiling=ceiling,
+            details=details,
+        )
+    changes = {"controls": CONTROLS} if "controls" in Evaluation.__dataclass_fields__ else {}
+    return contract, replace(evaluation_of(plain), results=results, **changes)
 
 
 def provenance_of(**changes: Any) -> dict[str, Any]:
@@ -270,5 +353,7 @@ def make() -> Any:
         thirds = staticmethod(thirds)
         not_asked = NotAsked
         secrets = SECRETS
+        wide = staticmethod(wide)
+        controls = CONTROLS
 
     return Make

@@ -354,3 +354,207 @@ def test_names_from_outside_are_text_and_not_markup(card_of, contract, make):
     assert not page.all("script")
     assert not page.all("img")
     assert nasty in page.text
+
+
+# Every rule, the positive control, warnings
+
+
+@pytest.fixture(scope="module")
+def wide(make, card_of):
+    contract, evaluation = make.wide()
+    return {
+        audience: card_of(audience, contract=contract, evaluation=evaluation)
+        for audience in AUDIENCES
+    }
+
+
+def row_of(card, metric):
+    found = next(row for row in card.json["rules"] if row["metric"] == metric)
+    html = re.search(rf'id="rule-{found["code"]}".*?</tr>', card.html, re.S).group()
+    return found, re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+def test_every_wide_rule_stands_on_both_cards(wide, make):
+    contract, _ = make.wide()
+    for card in wide.values():
+        assert [row["state"] for row in card.json["rules"]].count("holds") >= 19
+        assert len(card.json["rules"]) == len(contract.rules) == 20
+        assert "all 20 rules hold" in card.html
+        Page(card.html)
+
+
+def test_baselines_and_raw_values_stand_beside_the_judged_ones(wide):
+    _, text = row_of(wide["owner"], "detection")
+    assert "Unseen real rows read 0.50." in text
+    assert "unmerged it reads 0.92 (unseen real rows 0.50)" in text
+    _, text = row_of(wide["owner"], "calendar_correlation")
+    assert "Unseen real rows reach 0.61." in text
+    assert "share of what real rows reach: 0.88" in text
+    _, text = row_of(wide["owner"], "total_variation")
+    assert "unmerged it reads 0.082 (unseen real rows 0.051)" in text
+    assert "Worst: top_department." in text
+    _, text = row_of(wide["owner"], "pair_association")
+    assert "Worst: age with income." in text
+    _, text = row_of(wide["owner"], "replicated_uniques")
+    assert "unmerged" not in text
+
+
+def test_the_analyst_reads_no_baseline_and_rounded_raw_values(wide):
+    _, text = row_of(wide["analyst"], "detection")
+    assert "unmerged it reads 0.92." in text
+    assert "unseen real rows read" not in text.lower()
+    both = wide["analyst"].html + wide["analyst"].json_text
+    for exact in ("0.5823", "0.9177", "0.5043", "0.6134", "0.0771", "0.1284"):
+        assert exact not in both
+
+
+def test_a_text_in_the_details_that_is_no_column_is_not_printed(wide):
+    for card in wide.values():
+        assert "CANARY" not in card.html + card.json_text
+
+
+def test_counts_of_people_are_whole_numbers(wide):
+    found, text = row_of(wide["owner"], "recognized_entities")
+    assert found["value"] == 0
+    assert " 0.00 " not in text
+
+
+def test_each_attack_is_named_and_said_in_its_own_words(wide):
+    attacks = {(a["metric"], a["attack"]): a for a in wide["owner"].json["attacks"]}
+    assert ("entity_membership_inference", "aggregate") in attacks
+    right = attacks["outlier_membership_inference", "calibrated"]["right"]
+    assert right == "52 % of pairs told apart (a coin: 50 %)"
+    assert attacks["recognized_entities", "link"]["right"] == ""
+    assert "Tracing: days of one unit against the published daily totals" in wide["analyst"].html
+
+
+def test_the_positive_control_in_words_table_and_curves(wide):
+    for card in wide.values():
+        text = Page(card.html).text
+        assert "Were the attacks able to find a leak?" in text
+        assert (
+            "Exact rows: from 12 households picked at random on; from 12 households among the "
+            "most unusual on." in text
+        )
+        assert "Noisy copies of rows: not even 500 households picked at random;" in text
+        assert "Whole households" in text
+        assert card.html.count('id="c-random-t"') == card.html.count('id="c-isolated-t"') == 1
+        assert "(one half of the holdout against the other)" in text
+        assert "BLIND" not in card.html
+        assert (
+            "not seen at any size: noisy copies of rows (picked at random and among the most "
+            "unusual)" in " ".join(card.json["limits"])
+        )
+
+
+def test_what_attacks_read_on_planted_copies_is_the_owners(wide):
+    kinds = wide["owner"].json["controls"]["kinds"]
+    assert kinds[0]["curve"][1]["readings"]["membership_inference"] == pytest.approx(0.1467)
+    for kind in wide["analyst"].json["controls"]["kinds"]:
+        assert all(set(point) == {"entities", "power"} for point in kind["curve"])
+    assert "0.0421" not in wide["analyst"].json_text
+
+
+def test_blind_is_said_when_the_contract_asks_for_more(make, card_of):
+    contract, evaluation = make.wide()
+    for most, kinds in ((11, 6), (12, 4), (250, 2), (500, 2), (None, 0)):
+        asked = replace(contract, blind_above=most)
+        again = replace(evaluation, contract_digest=asked.digest)
+        for audience in AUDIENCES:
+            card = card_of(audience, contract=asked, evaluation=again)
+            found = [kind["blind"] for kind in card.json["controls"]["kinds"]]
+            assert sum(found) == kinds, most
+            assert ("BLIND" in card.html) == (kinds > 0)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (None, None),
+        ({"reason": "no rule could block a leak"}, "Not tried in this run: no rule could block"),
+        ({"kinds": [], "reason": None}, "Not tried in this run: no leak was planted"),
+        ({"kinds": [{"kind": "exact", "reason": "too few rows"}]}, "not planted: too few rows"),
+        ({"kinds": [{"kind": "new_kind", "largest_tried": 9, "curve": "x"}]}, "New kind"),
+        ({"kinds": [{"kind": "exact", "curve": [{"entities": 0, "power": 0.0}, {"entities": 1}]}],
+          "null": {"what": "", "readings": {}, "reason": "150 entities"}}, "150 entities"),
+        ({"kinds": [{"kind": "exact"}], "null": {"what": "halves", "readings": {
+            "ks_mean": {"reason": "only nulls"}}}}, "not measured: only nulls"),
+    ],
+)  # fmt: skip
+def test_a_control_of_any_shape_gives_a_page(make, card_of, given, said):
+    contract, evaluation = make.wide()
+    for audience in AUDIENCES:
+        card = card_of(audience, contract=contract, evaluation=replace(evaluation, controls=given))
+        Page(card.html)
+        assert ("able to find a leak?" in card.html) == (given is not None)
+        assert said is None or said in Page(card.html).text
+        assert given is not None or "No leak was planted" in " ".join(card.json["limits"])
+
+
+def calendar(evaluation, **changes):
+    result = replace(evaluation.results["calendar_correlation"], **changes)
+    return replace(evaluation, results={**evaluation.results, "calendar_correlation": result})
+
+
+@pytest.mark.parametrize(
+    ("changes", "warns"),
+    [
+        ({}, False),
+        ({"value": 0.99, "lower": 0.97, "upper": 1.0}, True),
+        ({"value": 0.99, "lower": 0.5, "upper": 1.0}, False),  # as far as one can tell it is below
+        ({"value": 0.7, "lower": 0.65, "upper": 0.75}, False),
+        ({"details": {"above_ceiling": True}}, True),
+        ({"value": 0.99, "lower": 0.97, "details": {"above_ceiling": False}}, False),
+    ],
+)
+def test_totals_nearer_to_the_real_ones_than_chance_are_a_privacy_warning(
+    make, card_of, changes, warns
+):
+    contract, evaluation = make.wide()
+    for audience in AUDIENCES:
+        card = card_of(audience, contract=contract, evaluation=calendar(evaluation, **changes))
+        assert ("PRIVACY WARNING" in card.html) == warns
+        assert len(card.json["verdict"]["warnings"]) == warns
+        assert audience == "owner" or "reach 0.61" not in card.html
+
+
+def test_replayed_totals_are_named_on_both_cards(make, card_of):
+    contract, evaluation = make.wide()
+    calendar_of = replace(contract.generator.calendar, volume="replay")
+    replayed = replace(contract, generator=replace(contract.generator, calendar=calendar_of))
+    for audience in AUDIENCES:
+        card = card_of(audience, contract=replayed, evaluation=evaluation)
+        assert "volume: replay" in card.html
+        assert "with secret noise" in card.html
+        assert "volume: replay" not in card_of(audience, contract=contract).html
+
+
+def test_the_attempt_stands_in_the_first_line_of_both_cards(card_of):
+    for audience in AUDIENCES:
+        card = card_of(audience, attempt=3, tries="Passes once in 31 %.")
+        kicker = re.search(r'<p class="kicker">.*?</p>', card.html, re.S).group()
+        assert "attempt 3 of 5" in kicker
+        assert "This is attempt 3 of 5" in card.html
+        assert "Passes once in 31 %." in card.html
+
+
+def test_a_bound_outside_says_how_many_entities_are_wanted_and_the_analyst_reads_it_rounded(
+    make, card_of
+):
+    contract, evaluation = make.wide()
+    rules = tuple(
+        replace(r, judged="bound", threshold=0.2) if r.id == "membership_inference" else r
+        for r in contract.rules
+    )
+    strict = replace(contract, rules=rules)
+    base = evaluation.results["membership_inference"]
+    wanted = replace(base, details={**base.details, "non_member_entities": 741})
+    given = replace(evaluation, results={**evaluation.results, "membership_inference": wanted})
+    owner = row_of(card_of(contract=strict, evaluation=given), "membership_inference")[1]
+    assert "too few entities" in owner
+    assert "now 741" in owner
+    analyst = card_of("analyst", contract=strict, evaluation=given)
+    text = row_of(analyst, "membership_inference")[1]
+    assert "too few entities" in text
+    assert "held out would be needed" in text
+    assert "741" not in analyst.html
