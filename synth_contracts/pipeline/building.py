@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from synth_contracts.coarsening import Coarsening
 from synth_contracts.contract import Contract
 from synth_contracts.errors import SynthContractsError
 from synth_contracts.evaluation.checkpoint import run_checkpoint
@@ -88,6 +89,7 @@ def build(
             k=contract.k,
             seed=stream(ready.secret, "evaluate", str(contract.generator.seed)),
             attempt=attempt,
+            coarsening=Coarsening.of(contract),
             uncoarsened=produced.uncoarsened,
         )
         evaluation = run_checkpoint(
