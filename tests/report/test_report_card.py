@@ -461,7 +461,7 @@ def test_blind_is_said_when_the_contract_asks_for_more(make, card_of):
         asked = replace(contract, blind_above=most)
         again = replace(evaluation, contract_digest=asked.digest)
         for audience in AUDIENCES:
-            card = card_of(audience, contract=asked, evaluation=again)
+            card = card_of(audience, contract=asked, evaluation=again, comparison=None)
             found = [kind["blind"] for kind in card.json["controls"]["kinds"]]
             assert sum(found) == kinds, most
             assert ("BLIND" in card.html) == (kinds > 0)
@@ -484,7 +484,12 @@ def test_blind_is_said_when_the_contract_asks_for_more(make, card_of):
 def test_a_control_of_any_shape_gives_a_page(make, card_of, given, said):
     contract, evaluation = make.wide()
     for audience in AUDIENCES:
-        card = card_of(audience, contract=contract, evaluation=replace(evaluation, controls=given))
+        card = card_of(
+            audience,
+            contract=contract,
+            evaluation=replace(evaluation, controls=given),
+            comparison=None,
+        )
         Page(card.html)
         assert ("able to find a leak?" in card.html) == (given is not None)
         assert said is None or said in Page(card.html).text
@@ -512,7 +517,9 @@ def test_totals_nearer_to_the_real_ones_than_chance_are_a_privacy_warning(
 ):
     contract, evaluation = make.wide()
     for audience in AUDIENCES:
-        card = card_of(audience, contract=contract, evaluation=calendar(evaluation, **changes))
+        card = card_of(
+            audience, contract=contract, evaluation=calendar(evaluation, **changes), comparison=None
+        )
         assert ("PRIVACY WARNING" in card.html) == warns
         assert len(card.json["verdict"]["warnings"]) == warns
         assert audience == "owner" or "reach 0.61" not in card.html
@@ -523,15 +530,16 @@ def test_replayed_totals_are_named_on_both_cards(make, card_of):
     calendar_of = replace(contract.generator.calendar, volume="replay")
     replayed = replace(contract, generator=replace(contract.generator, calendar=calendar_of))
     for audience in AUDIENCES:
-        card = card_of(audience, contract=replayed, evaluation=evaluation)
+        card = card_of(audience, contract=replayed, evaluation=evaluation, comparison=None)
         assert "volume: replay" in card.html
         assert "with secret noise" in card.html
-        assert "volume: replay" not in card_of(audience, contract=contract).html
+        usual = card_of(audience, contract=contract, evaluation=evaluation, comparison=None)
+        assert "volume: replay" not in usual.html
 
 
 def test_the_attempt_stands_in_the_first_line_of_both_cards(card_of):
     for audience in AUDIENCES:
-        card = card_of(audience, attempt=3, tries="Passes once in 31 %.")
+        card = card_of(audience, comparison=None, attempt=3, tries="Passes once in 31 %.")
         kicker = re.search(r'<p class="kicker">.*?</p>', card.html, re.S).group()
         assert "attempt 3 of 5" in kicker
         assert "This is attempt 3 of 5" in card.html
@@ -550,10 +558,12 @@ def test_a_bound_outside_says_how_many_entities_are_wanted_and_the_analyst_reads
     base = evaluation.results["membership_inference"]
     wanted = replace(base, details={**base.details, "non_member_entities": 741})
     given = replace(evaluation, results={**evaluation.results, "membership_inference": wanted})
-    owner = row_of(card_of(contract=strict, evaluation=given), "membership_inference")[1]
+    owner = row_of(
+        card_of(contract=strict, evaluation=given, comparison=None), "membership_inference"
+    )[1]
     assert "too few entities" in owner
     assert "now 741" in owner
-    analyst = card_of("analyst", contract=strict, evaluation=given)
+    analyst = card_of("analyst", contract=strict, evaluation=given, comparison=None)
     text = row_of(analyst, "membership_inference")[1]
     assert "too few entities" in text
     assert "held out would be needed" in text
