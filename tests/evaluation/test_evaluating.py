@@ -7,6 +7,8 @@ import math
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ import pyarrow as pa
 import pytest
 
 from synth_contracts import metrics
+from synth_contracts.contract import load_contract
 from synth_contracts.contract.model import Contract
 from synth_contracts.errors import SourceError
 from synth_contracts.evaluation import evaluate
@@ -57,6 +60,55 @@ def test_a_copy_of_train_is_blocked_by_a_privacy_rule(
     verdict = judge(contract, evaluate(contract, **leaked, seed=7))
     assert verdict.outcome is Outcome.FAILED
     assert "identical_match" in {reason.metric for reason in verdict.reasons}
+
+
+DATES = """\
+apiVersion: v3.2.0
+kind: DataContract
+id: days
+version: 1.0.0
+schema:
+  - name: days
+    customProperties:
+      - property: synthetic
+        vendor: synth-contracts
+        value:
+          preset: standard
+          disable: [k_anonymity, autocorrelation]
+          roles: {entityKey: household_id, timeIndex: day}
+"""
+
+
+def test_rules_that_open_columns_rule_out_are_not_asked(
+    tmp_path: Path, thirds: Mapping[str, pd.DataFrame]
+) -> None:
+    """A table of dates alone has no hours and no numbers; the loaded contract cannot know."""
+    path = tmp_path / "days.odcs.yaml"
+    path.write_text(DATES, encoding="utf-8")
+    contract = load_contract(path)
+    frames = {
+        name: pa.table(
+            {
+                "household_id": pa.array(frame["household_id"]),
+                "day": pa.array(frame["transaction_timestamp"].dt.date),
+                "department": pa.array(frame["top_department"]),
+            }
+        )
+        for name, frame in thirds.items()
+    }
+    found = evaluate(contract, **frames, seed=7)
+    assert "hour_profile" in {rule.id for rule in contract.rules}
+    assert not {"hour_profile", "ks_mean", "ks_max"} & set(found.results)
+    assert found.contract_digest != contract.digest
+    verdict = judge(contract, found)
+    assert verdict.contract_digest == found.contract_digest
+    states = {state.rule_id: state for state in verdict.states}
+    assert set(states) >= {rule.id for rule in contract.rules}
+    assert states["hour_profile"].status == "not_asked"
+    assert states["membership_inference"].status == "passed"
+    assert not any(reason.metric == "contract" for reason in verdict.reasons)
+    forged = replace(found, kinds={**found.kinds, "department": "date"})
+    assert any("another contract" in r.text for r in judge(contract, forged).reasons)
 
 
 def test_missing_columns_are_all_named(
