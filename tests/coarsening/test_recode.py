@@ -68,6 +68,14 @@ def test_the_commonest_stands_in_where_missing_is_forbidden_too() -> None:
     assert out["q"].tolist() == ["a"] * 6
 
 
+def test_the_commonest_is_counted_in_rows() -> None:
+    # a and b hold three entities each; b has more rows, all but one of a single entity
+    frame = pd.DataFrame({"q": list("aaabbbbbbc")}, dtype=object)
+    owner = np.array([0, 1, 2, 3, 3, 3, 3, 4, 5, 6])
+    out = recode(frame, owner, [Quasi("q", has_token=False)], 3)
+    assert out["q"].tolist() == list("aaabbbbbbb")
+
+
 def test_numbers_merge_with_their_neighbours() -> None:
     frame = pd.DataFrame({"q": [20.0, 20.0, 21.0, 35.0, 36.0, 36.0, 90.0]})
     out = recode(frame, np.arange(7), [Quasi("q", ordered=True)], 3)
