@@ -92,6 +92,16 @@ def baskets_case(few_baskets: pd.DataFrame) -> Case:
 
 
 @pytest.fixture(scope="session")
+def few_case(baskets_case: Case) -> Case:
+    """A quarter of those households: quick to fit."""
+    parts = []
+    for frame in (baskets_case.train, baskets_case.holdout):
+        keys = np.sort(frame["household_id"].unique())
+        parts.append(frame[frame["household_id"].isin(keys[::4])].reset_index(drop=True))
+    return Case(baskets_case.contract, baskets_case.schema, *parts)
+
+
+@pytest.fixture(scope="session")
 def flights_case(flights: pd.DataFrame) -> Case:
     """Flights by aeroplane; distance hangs on origin and destination."""
     return build(

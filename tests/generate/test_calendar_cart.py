@@ -25,7 +25,7 @@ def run(case, rows: int, seed: int = 5) -> pd.DataFrame:
     return generate(
         case.contract, case.train, case.schema, secret_seed=seed, rows=rows,
         progress=lambda _: None,
-    )  # fmt: skip
+    ).frame  # fmt: skip
 
 
 def digest(made: pd.DataFrame, case) -> str:
@@ -216,10 +216,10 @@ def test_closed_days_stay_closed(make_case) -> None:
     ("spec", "words"),
     [
         (GeneratorSpec(type="gauss"), "unknown generator"),
-        (GeneratorSpec(parameters={"leaf_rows": 15}), "at least 100"),
+        (GeneratorSpec(parameters={"leaf_rows": 15}), "from 100 to"),
         (GeneratorSpec(parameters={"leaves": 15}), "unknown parameter"),
         (GeneratorSpec(parameters={"entity_leaf": "many"}), "whole number"),
-        (GeneratorSpec(calendar=Calendar(volume="replay")), "replay"),
+        (GeneratorSpec(fit_rows=50), "fits the whole training part"),
         (GeneratorSpec(calendar=Calendar(holidays="Atlantis")), "Atlantis"),
     ],
 )
