@@ -383,7 +383,9 @@ def entities_needed(rule: Rule, measurement: Measurement) -> int | None:
     """Holdout entities at which the bound would meet the limit; None when nothing tells.
 
     An extrapolation: the bound keeps its distance to the value as 1 / sqrt(entities), and the value
-    stays where it is. ``measurement.details`` holds the number now (``non_member_entities``).
+    stays where it is. ``measurement.details`` holds the number now (``non_member_entities``) and,
+    where an attack makes more guesses than its share of a small table, how many times more
+    (``guess_floor``): until the table has grown by that much, it makes no more of them.
     """
     now = _finite(_details(measurement).get("non_member_entities"))
     bound, value = _finite(measurement.number("bound")), _finite(measurement.value)
@@ -392,7 +394,8 @@ def entities_needed(rule: Rule, measurement: Measurement) -> int | None:
     room = rule.threshold - value
     if room * (bound - value) <= 0:  # at the limit already, or on its other side
         return None
-    needed = now * ((bound - value) / room) ** 2
+    floor = max(_finite(_details(measurement).get("guess_floor")) or 1.0, 1.0)
+    needed = now * floor * ((bound - value) / room) ** 2
     return math.ceil(round(needed, 6)) if math.isfinite(needed) else None
 
 
@@ -447,11 +450,12 @@ def _tries_of_bounds(rule: Rule, attempt: int, most: int) -> str:
         missed = math.prod(level_at(n) for n in range(1, tries + 1))
         return _percent(math.ceil(round(1000 * (1 - missed), 6)) / 1000)
 
+    later = f", in {most} tries in at most {ceiling(most)} %" if most > attempt else ""
+    tries = "" if attempt == 1 else f" at least once in {attempt} tries"
     return (
         f"Attempt {attempt} is judged on a bound that holds at {_percent(level_at(attempt))} %. A "
-        f"generator truly at {limit_text(rule.threshold)} or above passes {rule.metric} at least "
-        f"once in {_times(attempt)} in at most {ceiling(attempt)} %, in {_times(most)} in at most "
-        f"{ceiling(most)} % (independent tries)."
+        f"generator truly at {limit_text(rule.threshold)} or above passes {rule.metric}{tries} in "
+        f"at most {ceiling(attempt)} %{later} (independent tries)."
     )
 
 
@@ -465,17 +469,13 @@ def _tries_of_values(rule: Rule, value: float, spread: float, attempt: int, most
         return "under 1 %" if percent < 1 else "over 99 %" if percent > 99 else f"{percent:.0f} %"
 
     like = ", where this one reads," if truly == value else ""
-    later = f", in {_times(most)} in {chance(most)}" if most > attempt else ""
-    tries = "" if attempt == 1 else f", at least once in {_times(attempt)} in {chance(attempt)}"
+    later = f", in {most} tries in {chance(most)}" if most > attempt else ""
+    tries = "" if attempt == 1 else f", at least once in {attempt} tries in {chance(attempt)}"
     return (
         f"With this run's standard error of {number_text(spread)} a generator truly at "
-        f"{against(truly, limit)}{like} passes {rule.metric} {limit_text(limit)} once in "
-        f"{chance(1)}{tries}{later} (independent tries)."
+        f"{against(truly, limit)}{like} passes the limit {limit_text(limit)} of {rule.metric} once "
+        f"in {chance(1)}{tries}{later} (independent tries)."
     )
-
-
-def _times(tries: int) -> str:
-    return "1 try" if tries == 1 else f"{tries} tries"
 
 
 def _standard_error(measurement: Measurement) -> float | None:

@@ -256,6 +256,8 @@ def test_too_few_entities_says_how_many_would_do() -> None:
     for details in ({}, {"non_member_entities": None}, {"non_member_entities": 0}):
         assert entities_needed(strict, replace(found, details=details)) is None
     assert entities_needed(strict, replace(found, value=0.3)) is None, "no number is enough"
+    floor = {"non_member_entities": 270, "guess_floor": 2.0}
+    assert entities_needed(strict, replace(found, details=floor)) == 2160
 
 
 @pytest.mark.parametrize(
@@ -308,15 +310,15 @@ def test_what_repeated_tries_come_to_is_said_from_the_runs_own_interval() -> Non
     width = 1.959964 * 0.06
     found = measurement(0.2, lower=0.2 - width, upper=0.2 + width)
     assert repeated_tries(contract(MEMBER), evaluation({MEMBER.id: found}), 4) == (
-        "With this run's standard error of 0.060 a generator truly at 0.28 passes "
-        "membership_inference 0.25 once in 31 %, at least once in 4 tries in 77 %, in 5 tries in "
+        "With this run's standard error of 0.060 a generator truly at 0.28 passes the limit 0.25 "
+        "of membership_inference once in 31 %, at least once in 4 tries in 77 %, in 5 tries in "
         "84 % (independent tries)."
     )
     blocked_one = replace(found, value=0.31)
     said = repeated_tries(contract(MEMBER), evaluation({MEMBER.id: blocked_one}), 1)
     assert said is not None
     assert "truly at 0.31, where this one reads, passes" in said
-    assert "0.25 once in 16 %, in 5 tries in 58 %" in said
+    assert "once in 16 %, in 5 tries in 58 %" in said
     two = replace(found, details={"attacks": {"a": {}, "b": {}}})
     said = repeated_tries(contract(MEMBER), evaluation({MEMBER.id: two}), 1)
     assert said is not None

@@ -77,6 +77,7 @@ def measure(
                 name: {"value": t.value, **limits(t.interval)} for name, t in found.items()
             },
             "guesses": round(guesses),
+            "guess_floor": round(guesses / (GUESSED_SHARE * 2 * mass), 3),
             "member_rows": train.rows,
             "non_member_rows": holdout.rows,
             "member_entities": train.entities,
