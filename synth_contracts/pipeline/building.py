@@ -135,7 +135,7 @@ def _unchanged(registry: Registry, ready: Prepared, settings: Settings) -> Build
         skipped=True,
         rows=release.rows if release and last.outcome == Outcome.PASSED else None,
         release_id=release.id if release and last.outcome == Outcome.PASSED else None,
-        attempt=registry.attempts(ready.sources),
+        attempt=registry.attempt_number(ready.sources, ready.fingerprint),
         max_attempts=ready.contract.export.max_attempts,
         card=card,
         docs=docs if docs and docs.is_file() else None,

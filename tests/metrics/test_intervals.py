@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from synth_contracts.metrics import measure
 from synth_contracts.metrics.intervals import (
     clustered_variance,
     halves,
@@ -31,6 +32,26 @@ def test_korn_graubard_is_clopper_pearson_for_independent_rows():
     assert found.upper == pytest.approx(expected.high)
     wider = korn_graubard(share, 4 * share * (1 - share) / size, 1e9, tests=2)
     assert wider.lower < found.lower < found.upper < wider.upper
+
+
+def test_only_the_one_sided_bounds_follow_the_attempt():
+    """Clopper-Pearson of 30 of 50 at a one-sided level of 1 - .05 / 5."""
+    first, fifth = (
+        korn_graubard(0.6, 0.6 * 0.4 / 50, 1e9, tests=1, attempt=number) for number in (1, 5)
+    )
+    expected = stats.binomtest(30, 50, alternative="less").proportion_ci(0.99, "exact")
+    assert fifth.bound_upper == pytest.approx(expected.high)
+    assert (fifth.lower, fifth.upper) == (first.lower, first.upper)
+    assert fifth.bound_lower < first.bound_lower < first.bound_upper < fifth.bound_upper
+
+
+def test_membership_takes_its_bounds_at_the_level_of_the_attempt(remake):
+    first, fifth = (
+        measure("membership_inference", remake(seed=1, attempt=number)) for number in (1, 5)
+    )
+    assert (first.value, first.lower, first.upper) == (fifth.value, fifth.lower, fifth.upper)
+    assert first.bound_upper < fifth.bound_upper
+    assert (first.details["bound_level"], fifth.details["bound_level"]) == (0.95, 0.99)
 
 
 def test_a_share_of_one_is_not_known_exactly():
