@@ -7,6 +7,8 @@
 - A broken rule of severity error makes it FAILED, whatever else could not be measured.
 - A contract without a privacy rule of severity error comes to no verdict.
 - Attempt n is judged on bounds that hold at 1 - .05 / n; one of a lower level is "not measured".
+- A run is blind when a leak of the contract's ``blindAbove`` entities could have passed unseen, or
+  nobody tried. Under the preset strict a blind run comes to no verdict.
 """
 
 from __future__ import annotations
@@ -85,13 +87,17 @@ class Reason:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Outcome, the reasons for it, and the state of every rule of the contract."""
+    """Outcome, the reasons for it, and the state of every rule of the contract.
+
+    ``blind`` says of which leaks the run would have missed more than the contract's ``blindAbove``.
+    """
 
     outcome: Outcome
     reasons: tuple[Reason, ...]
     states: tuple[RuleState, ...]
     contract_digest: str
     rows_digest: str
+    blind: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[RuleState, ...]:
@@ -118,7 +124,10 @@ def judge(contract: Contract, evaluation: Evaluation) -> Verdict:
         _reason(s) for s in states if s.status == "not_measured" and s.severity != "warning"
     ]
     foreign = contract.digest != evaluation.contract_digest
+    blind = _blind(contract, evaluation.controls)
     faults = [Reason("contract", None, None, None, text) for text in _faults(contract, evaluation)]
+    if contract.preset == "strict":
+        faults += [Reason("contract", None, None, None, f"the run is blind: {t}") for t in blind]
     if foreign or not failed:
         # the numbers of another contract's evaluation prove nothing, not even a failure
         reasons = [*faults, *unmeasured, *failed]
@@ -132,7 +141,57 @@ def judge(contract: Contract, evaluation: Evaluation) -> Verdict:
         states=(*states, *_not_asked(contract)),
         contract_digest=contract.digest,
         rows_digest=evaluation.rows_digest,
+        blind=blind,
     )
+
+
+#: Leaks that every run must be able to see. Noisy and interpolated rows do not count: on a table of
+#: few columns they are like any fresh row, and no limit tells them apart.
+BLIND_KINDS = ("exact", "whole_entities")
+
+
+def _blind(contract: Contract, controls: Any) -> tuple[str, ...]:
+    """Of which leaks more than ``blindAbove`` entities could have passed; empty without that key.
+
+    Never raises: a control that is missing, or not as control() makes it, was not made.
+    """
+    most = contract.blind_above
+    if most is None:
+        return ()
+    if not isinstance(controls, Mapping) or not isinstance(controls.get("kinds"), list):
+        why = controls.get("reason") if isinstance(controls, Mapping) else None
+        return (f"no leak was planted ({why or 'the positive control was not made'})",)
+    planted = {
+        (str(item.get("kind")), str(item.get("among"))): item
+        for item in controls["kinds"]
+        if isinstance(item, Mapping)
+    }
+    found = []
+    for kind in BLIND_KINDS:
+        if kind == "whole_entities" and contract.roles.entity_key is None:
+            continue
+        for among in ("random", "isolated"):
+            text = _missed(planted.get((kind, among)), most)
+            if text is not None:
+                found.append(f"{_LEAK_WORDS[kind]} ({among}): {text}")
+    return tuple(found)
+
+
+_LEAK_WORDS = {"exact": "exact rows", "whole_entities": "whole entities"}
+
+
+def _missed(item: Mapping[str, Any] | None, most: int) -> str | None:
+    """How more than ``most`` entities of one leak could have passed; None when not."""
+    if item is None or item.get("reason"):
+        return f"not planted ({(item or {}).get('reason') or 'no record of it'})"
+    smallest = item.get("smallest")
+    if smallest is None:
+        return f"not even {item.get('largest_tried')} entities would have been blocked"
+    if not isinstance(smallest, int) or isinstance(smallest, bool) or smallest < 0:
+        return f"the smallest leak blocked is {smallest!r}, which is no number"
+    if smallest > most:
+        return f"blocked from {smallest} entities on, and the contract asks for {most}"
+    return None
 
 
 def blocked(contract: Contract, verdict: Verdict) -> ReleaseBlocked | NotEvaluatedError:

@@ -92,6 +92,7 @@ def run_checkpoint(
         identifier, validation = _validate(context, contract, measuring, run_name, said)
         results = read_back(contract, validation)
         reported = report_only(contract, measuring)
+        controls = measuring.control(contract.rules, results, contract.report_only)
         seconds = round(time.perf_counter() - started, 4)
         page = _build_docs(context, contract, identifier, gx_root)
     evaluation = replace(
@@ -104,6 +105,7 @@ def run_checkpoint(
             "statistics": dict(validation.statistics),
         },
         sources=dict(sources or {}),
+        controls=controls,
     )
     return replace(evaluation, seal=seal(evaluation, secret))
 

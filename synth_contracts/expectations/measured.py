@@ -10,11 +10,13 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from synth_contracts import metrics
+from synth_contracts.contract.model import Rule
+from synth_contracts.metrics.controls import control
 from synth_contracts.metrics.measurement import Measurement, NotMeasured, Result
 from synth_contracts.metrics.words import title
 
@@ -64,6 +66,27 @@ class Measuring:
             name = title(metric, column)
             self.timings[name] = self.timings.get(name, 0.0) + round(spent, 4)
         return self._results[key]
+
+    def control(
+        self,
+        rules: Sequence[Rule],
+        results: Mapping[str, Result],
+        reported: Sequence[str],
+    ) -> dict[str, Any]:
+        """The positive control and null of this run (metrics/controls/run.py), as plain JSON.
+
+        Never raises: a fault becomes a record whose ``reason`` says so, and its traceback is
+        logged.
+        """
+        started = time.perf_counter()
+        try:
+            found = control(self.comparison, rules, results, reported, self._progress)
+            record: dict[str, Any] = _json(found)
+        except Exception as error:  # a bug here must read as a control that was not made
+            logger.exception("the positive control raised")
+            record = {"reason": f"error: {type(error).__name__}; the log has the trace"}
+        self.timings["positive control and null"] = round(time.perf_counter() - started, 4)
+        return record
 
 
 def _measure(

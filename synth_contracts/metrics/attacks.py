@@ -210,6 +210,16 @@ def isolated(nearby: Nearby, candidates: Candidates, count: float) -> tuple[Ints
         count: how many entities, members and non-members weighing as much as the smaller side.
     """
     entity, entities = candidates.entity, candidates.entities
+    beyond = unusual(nearby, candidates, count)
+    rows = np.bincount(entity[beyond], minlength=entities)
+    total = np.bincount(entity[beyond], weights=calibrated(nearby)[beyond], minlength=entities)
+    chosen = np.flatnonzero(rows)
+    return chosen, total[chosen] / rows[chosen]
+
+
+def unusual(nearby: Nearby, candidates: Candidates, count: float) -> npt.NDArray[np.bool_]:
+    """Which real rows make their entities isolated; see :func:`isolated`. Shape (rows,)."""
+    entity, entities = candidates.entity, candidates.entities
     isolation = np.zeros(entities)
     np.maximum.at(isolation, entity, nearby.reference)
     smaller = min(candidates.members, candidates.others)
@@ -217,12 +227,7 @@ def isolated(nearby: Nearby, candidates: Candidates, count: float) -> tuple[Ints
     weight = np.where(member, smaller / candidates.members, smaller / candidates.others)
     order = np.argsort(-isolation, kind="stable")
     taken = int(np.searchsorted(np.cumsum(weight[order]), count * (1 - 1e-9))) + 1
-    edge = isolation[order[:taken]].min()
-    beyond = nearby.reference >= edge
-    rows = np.bincount(entity[beyond], minlength=entities)
-    total = np.bincount(entity[beyond], weights=calibrated(nearby)[beyond], minlength=entities)
-    chosen = np.flatnonzero(rows)
-    return chosen, total[chosen] / rows[chosen]
+    return np.asarray(nearby.reference >= isolation[order[:taken]].min())
 
 
 def _link(given: Floats, synthetic_row: Ints, candidates: Candidates) -> Floats:

@@ -82,7 +82,8 @@ class Evaluation:
     ``attempt`` (1 or more) is the build's number among the blocked ones, at which bounds were
     taken, and ``sources`` maps the marks that attempts are counted under to their hashes;
     promotion holds both against the ledger. ``kinds`` maps columns to their kinds, by which the
-    contract was settled.
+    contract was settled. ``controls`` is what the run would have seen of planted leaks and reads of
+    real rows (metrics/controls/run.py); None where nobody asked for it.
     """
 
     contract_digest: str
@@ -103,6 +104,7 @@ class Evaluation:
     attempt: int = 1
     sources: Mapping[str, str] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
+    controls: Mapping[str, Any] | None = None
 
     @property
     def measurements(self) -> tuple[Result, ...]:
