@@ -23,7 +23,7 @@ LIMITS = {
     "ks_mean": (0.05, 0.09, 0.30, "value"),
     "ks_max": (0.10, 0.15, None, "value"),
     "total_variation": (0.05, 0.10, "report", "over_floor"),
-    "missingness": (0.02, 0.05, 0.10, "value"),
+    "missingness": (0.02, 0.05, 0.10, "over_floor"),
     "pair_association": (0.10, 0.13, 0.50, "value"),
     "autocorrelation": (0.05, 0.10, None, "over_floor"),
     "calendar_correlation": (0.60, 0.40, None, "ceiling_share"),

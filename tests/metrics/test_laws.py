@@ -106,7 +106,8 @@ def test_a_copy_of_the_reference_is_the_best(metric, toys, remake):
     reference = toys.train if metric == "autocorrelation" else toys.holdout
     found = read(metric, remake(synthetic=reference))
     assert found.value == pytest.approx(0, abs=1e-12)
-    assert found.floor > 0
+    # a column that is never null reads 0 in every table
+    assert found.floor > 0 or metric == "missingness"
 
 
 def spoil(frame: pd.DataFrame, schema: TableSchema, how: str, column: str) -> pd.DataFrame:

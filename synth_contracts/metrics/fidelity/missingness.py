@@ -1,4 +1,4 @@
-"""missingness: the shares of missing values, synthetic against holdout, worst column."""
+"""missingness: shares of missing values, synthetic against holdout, the column furthest off."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ID = "missingness"
 def measure(
     comparison: Comparison, _column: str | None, _options: Mapping[str, Any]
 ) -> Measurement:
-    """Largest absolute difference, 0 .. 1, of a column's share of nulls.
+    """Absolute difference, 0 .. 1, of the null shares of the column furthest over its own floor.
 
     Read in the protected view (``Comparison.matched``): a column that has no value for grouped
     categories groups them into null, and a rare null may be grouped into a value.
@@ -36,7 +36,8 @@ def measure(
     gaps, floors = _gaps([comparison.matched(i) for i in samples], names)
     raw, raw_floors = _gaps([comparison.matched_raw(i) for i in samples], names)
     own, own_floors = np.diag(gaps), np.diag(floors)
-    worst = int(np.argmax(own))
+    # the floor of a column that misses whole entities must not hide a fault in a clean one
+    worst = int(np.argmax(own - own_floors))
     value = float(own[worst])
     _, holdout, synthetic = comparison.matched(0)
     variance = 0.0
@@ -51,11 +52,11 @@ def measure(
         n=comparison.synthetic_side.rows,
         unit="synthetic rows",
         direction="lower_is_better",
-        method=f"largest difference of null shares over {len(names)} columns at "
-        f"{holdout.entities} entities a side, mean of {comparison.repeats} samples; limits "
+        method=f"difference of null shares, the furthest over its floor of {len(names)} columns, "
+        f"at {holdout.entities} entities a side, mean of {comparison.repeats} samples; limits "
         "clustered by entity on both sides",
         compared_with="holdout",
-        floor=float(own_floors.max()),
+        floor=float(own_floors[worst]),
         **limits(normal(value, variance, lowest=0, highest=1)),
         details={
             "worst": names[worst],
