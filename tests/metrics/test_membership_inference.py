@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from synth_contracts.metrics import Measurement, NotMeasured, measure
+from synth_contracts.metrics.neighbours import search
 from synth_contracts.metrics.tails import precision
 
 FEATURES = ("at", "items", "amount", "shop", "kind", "member")
@@ -45,6 +46,34 @@ def test_a_bootstrap_of_train_is_recognised_whole(basket_thirds):
     drawn = train.iloc[np.random.default_rng(2).integers(0, len(train), len(train))]
     found = read(basket_thirds.compare(basket_thirds.with_fresh_keys(drawn.copy())))
     assert found.value > 0.95
+
+
+@pytest.mark.parametrize("table", ["basket_thirds", "flight_thirds"])
+def test_holes_around_train_rows_are_seen(table, request):
+    """A fifth of the train rows is avoided: nothing comes nearer than other real rows do."""
+    thirds = request.getfixturevalue(table)
+    whole = thirds.compare(thirds.fresh)
+    train, _, fresh = whole.vectors
+    near = whole.nearby
+    avoided = np.random.default_rng(3).permutation(near.cut)[: near.cut // 5]
+    distance, rows = search(train[avoided], fresh, 30)
+    radius = 1.2 * near.reference[avoided]
+    gone = np.unique(rows[distance < radius[:, None]])
+    kept = whole.synthetic_side.frame.drop(index=gone).reset_index(drop=True)
+    assert len(kept) > 300
+    found = read(thirds.compare(kept))
+    assert found.details["attack"] in ("distance_hole", "calibrated_hole")
+    assert found.value > 0.25
+    assert max(found.details["attacks"][name]["value"] for name in ("distance", "calibrated")) < 0
+
+
+def test_both_directions_are_mirrors(toys, remake):
+    attacks = read(remake()).details["attacks"]
+    assert set(attacks) == {"distance", "calibrated", "distance_hole", "calibrated_hole"}
+    for name in ("distance", "calibrated"):
+        near, hole = attacks[name], attacks[f"{name}_hole"]
+        assert hole["value"] == pytest.approx(-near["value"])
+        assert hole["lower"] == pytest.approx(-near["upper"])
 
 
 def test_sizes_do_not_make_members(toys, make_toy, remake):

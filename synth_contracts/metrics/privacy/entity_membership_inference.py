@@ -25,6 +25,8 @@ FEWEST_GUESSES = 30
 GUESSED_SHARE = 0.01
 #: The attack that speaks while no other one is certain of a leak.
 FIRST = "link"
+#: Standard errors above 0 at which published totals are flagged: one in a thousand by chance.
+FLAG = 3.09
 
 
 def measure(
@@ -73,7 +75,7 @@ def measure(
         attacks["aggregate"] |= {
             "advantage": auc,
             "advantage_interval": [interval.lower, interval.upper] if interval else None,
-            "flagged": interval is not None and interval.bound_lower > 0,
+            "flagged": bool(auc > FLAG * np.sqrt(variance)),
         }
     certain = [name for name, tail in found.items() if tail.interval.bound_lower > 0]
     best = max([FIRST, *certain], key=lambda name: found[name].value)
