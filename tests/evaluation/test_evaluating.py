@@ -18,6 +18,7 @@ import pytest
 
 from synth_contracts import metrics
 from synth_contracts.contract import load_contract
+from synth_contracts.contract.expand import with_digest
 from synth_contracts.contract.model import Contract
 from synth_contracts.errors import SourceError
 from synth_contracts.evaluation import evaluate
@@ -109,6 +110,8 @@ def test_rules_that_open_columns_rule_out_are_not_asked(
     assert not any(reason.metric == "contract" for reason in verdict.reasons)
     forged = replace(found, kinds={**found.kinds, "department": "date"})
     assert any("another contract" in r.text for r in judge(contract, forged).reasons)
+    by_hand = with_digest(replace(contract, preset=None, rules=contract.rules[:1]))
+    assert list(evaluate(by_hand, **frames, seed=7).results) == [contract.rules[0].id]
 
 
 def test_missing_columns_are_all_named(
