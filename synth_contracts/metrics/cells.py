@@ -66,25 +66,34 @@ def sides(
     )
 
 
-def hashes_like(frame: pd.DataFrame, features: tuple[Field, ...], like: Side) -> Hashes:
-    """``rows_hash`` of the rows of ``frame`` as the tables of ``like`` were coded, shape (rows,).
+class Coding:
+    """The cells of more rows, coded as the tables of one side were.
 
     Args:
-        frame: canonical frame; each of its categories stands in ``like`` too.
-        features: of ``like``.
-        like: one of the sides that were coded together.
+        features: of the side.
+        like: one of the sides that were coded together; it holds every category that will come.
     """
-    hashes = np.zeros(len(frame), dtype=np.uint64)
-    for field in features:
-        if field.kind in NUMERIC or field.kind in TEMPORAL:
-            codes = _codes(frame[field.name], field)
-        else:
-            cell = like.cell(field.name)
-            known, first = np.unique(cell, return_index=True)
-            values = pd.Index(like.frame[field.name].to_numpy(dtype=object)[first])
-            codes = known[values.get_indexer(pd.Index(frame[field.name]))]
-        hashes += mix(codes.astype(np.uint64) ^ np.uint64(text_seed(field.name)))
-    return hashes
+
+    def __init__(self, features: tuple[Field, ...], like: Side) -> None:
+        self._features = features
+        self._levels: dict[str, tuple[Ints, pd.Index[Any]]] = {}
+        for field in features:
+            if field.kind not in NUMERIC and field.kind not in TEMPORAL:
+                known, first = np.unique(like.cell(field.name), return_index=True)
+                values = like.frame[field.name].to_numpy(dtype=object)[first]
+                self._levels[field.name] = known, pd.Index(values)
+
+    def hashes(self, frame: pd.DataFrame) -> Hashes:
+        """``rows_hash`` of the rows of a canonical frame, shape (rows,)."""
+        hashes = np.zeros(len(frame), dtype=np.uint64)
+        for field in self._features:
+            if field.name in self._levels:
+                known, values = self._levels[field.name]
+                codes = known[values.get_indexer(pd.Index(frame[field.name]))]
+            else:
+                codes = _codes(frame[field.name], field)
+            hashes += mix(codes.astype(np.uint64) ^ np.uint64(text_seed(field.name)))
+        return hashes
 
 
 def _codes(column: pd.Series, field: Field) -> Ints:

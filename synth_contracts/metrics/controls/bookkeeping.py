@@ -202,7 +202,7 @@ class _Depth:
         gone = np.sort(self._sorted[place])
         steps = np.zeros(len(self._sorted) + 1, dtype=np.int64)
         for side in _SIDES:
-            np.add.at(steps, np.searchsorted(self._sorted, come, side=side), 1)
+            np.add.at(steps, np.searchsorted(self._sorted, np.sort(come), side=side), 1)
             np.subtract.at(steps, np.searchsorted(self._sorted, gone, side=side), 1)
         rank = np.cumsum(steps[:-1])
         rank += self._rank

@@ -16,7 +16,7 @@ from scipy.stats import beta, rankdata
 
 from synth_contracts.contract.model import Rule
 from synth_contracts.metrics import attacks
-from synth_contracts.metrics.cells import Floats, Ints, hashes_like
+from synth_contracts.metrics.cells import Coding, Floats, Ints
 from synth_contracts.metrics.comparison import Comparison
 from synth_contracts.metrics.controls.bookkeeping import Bookkeeping, Copy
 from synth_contracts.metrics.controls.plants import Plants
@@ -283,6 +283,7 @@ class Identical:
 
     def __init__(self, books: Bookkeeping) -> None:
         self._comparison = comparison = books.comparison
+        self._coding = Coding(comparison.schema.features, comparison.train_side)
         train, holdout = comparison.train_side, comparison.holdout_side
         synthetic = comparison.synthetic_side
         self._size = min(train.entities, holdout.entities)
@@ -335,7 +336,9 @@ class Identical:
 
     def _matches(self, plants: Plants) -> _Matches:
         if id(plants) not in self._pools:
-            self._pools[id(plants)] = _Matches.of(self._comparison, plants, self._size, self._scale)
+            self._pools[id(plants)] = _Matches.of(
+                self._comparison, self._coding, plants, self._size, self._scale
+            )
         return self._pools[id(plants)]
 
 
@@ -350,10 +353,11 @@ class _Matches:
     held: tuple[identical_match.Holders, identical_match.Holders]
 
     @classmethod
-    def of(cls, comparison: Comparison, plants: Plants, size: int, scale: float) -> _Matches:
+    def of(
+        cls, comparison: Comparison, coding: Coding, plants: Plants, size: int, scale: float
+    ) -> _Matches:
         train = comparison.train_side
-        hashes = hashes_like(plants.frame, comparison.schema.features, train)
-        distinct, row = np.unique(hashes, return_inverse=True)
+        distinct, row = np.unique(coding.hashes(plants.frame), return_inverse=True)
         found = [
             identical_match.Holders.of(side, distinct, size)
             for side in (train, comparison.holdout_side)
