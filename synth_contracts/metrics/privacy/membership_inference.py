@@ -30,7 +30,8 @@ def measure(
     PPV is the share of members among the m = max(200, 1 %) most confident candidates. Both sides
     carry the same weight, so the base rate is exactly 1/2 at any split. Each attack of attacks.py
     is read twice: near rows tell members (copies), or they tell non-members (holes around
-    members). The value is the largest of all; its limits are corrected for their number.
+    members). The value is the largest of the first kind, and of the second where its lower bound,
+    corrected for the number of readings, lies above 0.
 
     Raises:
         CannotMeasure: fewer than 200 entities in train or holdout, or entities in both.
@@ -53,8 +54,12 @@ def measure(
             tests=2 * len(scores),
             attempt=comparison.attempt,
         )
-    best = max(found, key=lambda name: found[name].value)
-    tails = found.values()
+    # the larger of two mirrored coin flips is above 0: a hole counts when it is certain
+    counted = [
+        name for name, tail in found.items() if name in scores or tail.interval.bound_lower > 0
+    ]
+    best = max(counted, key=lambda name: found[name].value)
+    tails = [found[name] for name in counted]
     return Measurement(
         metric=ID,
         value=found[best].value,
@@ -62,7 +67,7 @@ def measure(
         unit="candidate rows",
         direction="lower_is_better",
         method=f"2 PPV - 1 of the {round(guesses)} most confident guesses, largest of "
-        f"{len(found)} attacks; limits by {HALF_SAMPLES} half-samples of entities, Korn-Graubard, "
+        f"{len(scores)} attacks, and of their {len(scores)} holes where certain; limits by {HALF_SAMPLES} half-samples of entities, Korn-Graubard, "
         "Bonferroni over the attacks",
         compared_with="rows of holdout entities; the attacker's reference is the other half of "
         "the holdout",
