@@ -100,6 +100,13 @@ class Verdict:
     blind: tuple[str, ...] = ()
 
     @property
+    def undecided(self) -> bool:
+        """Whether a value lies inside its limit and only its bound outside: luck may turn it."""
+        return any(
+            state.status == "not_measured" and state.number is not None for state in self.states
+        )
+
+    @property
     def warnings(self) -> tuple[RuleState, ...]:
         """Rules of severity warning that did not hold."""
         return tuple(state for state in self.states if state.status == "warned")

@@ -235,6 +235,9 @@ def test_a_broken_rule_outranks_an_unmeasured_one() -> None:
 def test_a_bound_outside_means_too_few_entities() -> None:
     strict = rule(judged="bound", threshold=0.3)
     verdict = judge(contract(strict), evaluation({strict.id: measurement(0.2, bound_upper=0.35)}))
+    assert verdict.undecided
+    assert not judge(contract(strict), evaluation({strict.id: measurement(0.4)})).undecided
+    assert not judge(contract(strict), evaluation({})).undecided
     assert verdict.outcome is Outcome.NOT_EVALUATED
     assert verdict.reasons[0].text.endswith("too few entities")
     assert outcome([strict], {strict.id: measurement(0.31, bound_upper=0.29)}) is Outcome.FAILED
@@ -485,3 +488,74 @@ def test_the_state_holds_the_numbers_that_were_judged() -> None:
     ]
     assert state.lower is None
     assert state.reason == "membership_inference 0.20 is at most 0.25"
+
+
+def planted(smallest: Any = 20, **changes: Any) -> dict[str, Any]:
+    """A positive control in which every leak was blocked from ``smallest`` entities on."""
+    kinds = [
+        {"kind": kind, "among": among, "smallest": smallest, "largest_tried": 500, "reason": None}
+        for kind in ("exact", "noisy", "interpolated", "whole_entities")
+        for among in ("random", "isolated")
+    ]
+    return {"power": 0.8, "kinds": kinds, **changes}
+
+
+def seen(controls: Any, *, blind_above: int | None = 30, preset: str = "strict") -> Any:
+    asked = replace(
+        contract(MEMBER), preset=preset, blind_above=blind_above, roles=Roles(entity_key="who")
+    )
+    return judge(asked, evaluation({MEMBER.id: measurement(0.1)}, controls=controls))
+
+
+def test_a_run_that_sees_leaks_as_small_as_asked_is_not_blind() -> None:
+    for controls in (planted(20), planted(30), planted(0)):
+        verdict = seen(controls)
+        assert verdict.outcome is Outcome.PASSED
+        assert verdict.blind == ()
+    assert seen(None, blind_above=None).outcome is Outcome.PASSED
+
+
+def test_a_blind_run_comes_to_no_verdict_under_strict_alone() -> None:
+    verdict = seen(planted(31))
+    assert verdict.outcome is Outcome.NOT_EVALUATED
+    assert verdict.reasons[0].text == (
+        "the run is blind: exact rows (random): blocked from 31 entities on, and the contract "
+        "asks for 30"
+    )
+    # noisy and interpolated rows do not count
+    assert len(verdict.blind) == 4
+    standard = seen(planted(31), preset="standard")
+    assert standard.outcome is Outcome.PASSED
+    assert standard.blind == verdict.blind
+
+
+BLIND: list[Any] = [
+    None, {}, [], "seen", {"reason": "error: ValueError"}, {"kinds": None}, {"kinds": {}},
+    {"kinds": []}, {"kinds": [None, 3]}, planted(None), planted(math.nan), planted(True),
+    planted("20"), planted(-1), planted(20.0),
+    {"kinds": planted()["kinds"][:2]}, {"kinds": planted()["kinds"][2:]},
+    {"kinds": [{**item, "reason": "no room"} for item in planted()["kinds"]]},
+    {"kinds": [{**item, "kind": ["exact"]} for item in planted()["kinds"]]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("controls", BLIND, ids=lambda c: repr(c)[:60])
+def test_a_control_that_is_missing_or_odd_is_blind(controls: Any) -> None:
+    verdict = seen(controls)
+    assert verdict.outcome is Outcome.NOT_EVALUATED
+    assert verdict.blind
+    assert all("blind" in reason.text for reason in verdict.reasons)
+
+
+def test_without_an_entity_key_whole_entities_need_not_be_seen() -> None:
+    controls = {"kinds": planted()["kinds"][:2]}
+    asked = replace(contract(MEMBER), preset="strict", blind_above=30)
+    found = judge(asked, evaluation({MEMBER.id: measurement(0.1)}, controls=controls))
+    assert found.outcome is Outcome.PASSED
+
+
+def test_a_broken_rule_fails_a_blind_run_too() -> None:
+    asked = replace(contract(MEMBER), preset="strict", blind_above=30)
+    verdict = judge(asked, evaluation({MEMBER.id: measurement(0.9)}))
+    assert verdict.outcome is Outcome.FAILED
+    assert "blind" in verdict.reasons[1].text

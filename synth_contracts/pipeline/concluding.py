@@ -123,6 +123,7 @@ def _settle(
             card_digest=cards["owner"].digest,
             docs=docs_page(run.evaluation),
             sources=run.ready.sources,
+            undecided=run.verdict.undecided,
         )
         return None
     for old in registry.releases(contract.table):

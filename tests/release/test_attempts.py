@@ -26,6 +26,7 @@ def attempt(
     fingerprint: str,
     outcome: str = "FAILED",
     sources: dict[str, str] | None = None,
+    undecided: bool = False,
 ) -> int:
     entry = record_attempt(
         registry,
@@ -39,6 +40,7 @@ def attempt(
         card_digest="7" * 64,
         docs="docs.html",
         sources=sources,
+        undecided=undecided,
     )
     return int(entry.body["attempt"])
 
@@ -55,6 +57,14 @@ def test_other_builds_count_and_repeats_do_not(world: Any) -> None:
         assert [item["fingerprint"] for item in registry.attempt_entries(key)] == ["a", "b", "c"]
         with pytest.raises(UsageError):
             attempt(registry, world.contract, "e", outcome="PASSED")
+
+
+def test_a_bound_outside_its_limit_counts_since_another_seed_may_bring_it_inside(world: Any) -> None:
+    key = source_marks(world.contract)
+    with world.registry() as registry:
+        attempt(registry, world.contract, "a", outcome="NOT_EVALUATED", undecided=True)
+        assert registry.attempt_number(key, "b") == 2
+        assert registry.attempt_number(key, "a") == 1
 
 
 def test_the_attempt_after_the_last_is_refused(world: Any) -> None:
