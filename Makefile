@@ -11,7 +11,7 @@ TORCH  ?= torch==2.13.0
 PIP    := PIP_DISABLE_PIP_VERSION_CHECK=1 "$(BIN)/python" -m pip install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types layers tests shows sabotage clean
+.PHONY: help setup demo test lint types layers tests shows calibrate sabotage clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,9 @@ shows: setup ## long measurements on real data; resumable; writes docs/shows.md
 
 sabotage: setup ## break one rule at a time and see a test catch it; writes docs/sabotage.md
 	"$(BIN)/python" tools/sabotage.py
+
+calibrate: setup ## false alarms and leaks over five real tables; long, resumable; writes docs/calibration.md
+	"$(BIN)/python" tools/calibrate.py
 
 clean: ## remove what demo and tests made, not the environment
 	rm -rf target exports gx/uncommitted warehouse/*.duckdb*

@@ -84,16 +84,27 @@ def test_noisy_copies_are_near_a_train_row_and_none_of_them(split: leaks.Thirds)
     assert not rows_of(copies) & rows_of(split.train)
     # the source of a copy: one day and up to five minutes away
     gap = np.abs(copies["at"].to_numpy()[:, None] - split.train["at"].to_numpy()[None, :])
-    off = np.abs(gap - np.timedelta64(1, "D")) <= np.timedelta64(300, "s")
+    minutes = np.timedelta64(300, "s")
+    off = (gap <= minutes) | (np.abs(gap - np.timedelta64(1, "D")) <= minutes)
     amount = split.train["amount"].to_numpy()[None, :] / copies["amount"].to_numpy()[:, None]
     found = off & (np.abs(np.log(amount)) < 0.25)
     # all but those that the ends of the period hold back
     assert found.any(axis=1).mean() > 0.9
     source = found.argmax(axis=1)
+    stayed = gap[np.arange(len(copies)), source] <= minutes
+    assert 0.2 < stayed.mean() < 0.5  # one of -1, 0 and 1 day
     same = split.train["code"].to_numpy()[source] == copies["code"].to_numpy()
     assert 0.25 < same.mean() < 0.8  # the widest category is drawn anew in half of them
     words = split.train["word"].to_numpy()[source] == copies["word"].to_numpy()
     assert words.mean() > 0.9
+
+
+def test_shifted_copies_have_all_left_their_day(split: leaks.Thirds) -> None:
+    copies = leaked(split, leaks.noisy(split, KEYS, CODES, 1, share=0.2, days=(-1, 1)))
+    gap = np.abs(copies["at"].to_numpy()[:, None] - split.train["at"].to_numpy()[None, :])
+    amount = split.train["amount"].to_numpy()[None, :] / copies["amount"].to_numpy()[:, None]
+    near = (gap <= np.timedelta64(300, "s")) & (np.abs(np.log(amount)) < 0.25)
+    assert near.any(axis=1).mean() < 0.2  # by coincidence
 
 
 def test_noise_on_dates_keeps_them_dates(split: leaks.Thirds) -> None:
@@ -149,6 +160,9 @@ def test_design_effect_by_hand() -> None:
     assert report.design_effect([(2, 10), (2, 10)]) == 1.0
     assert report.design_effect([(0, 10), (0, 10)]) == 1.0
     wide = report.clustered_limits([(4, 10), (0, 10)])
+    # Student's .975 quantiles at 19 and at 1 degrees of freedom
+    size = 20 / 5 * (2.0930 / 12.7062) ** 2
+    assert wide == pytest.approx(report.clopper_pearson(0.2 * size, size), abs=1e-4)
     plain = report.clopper_pearson(4, 20)
     assert wide[0] < plain[0] < plain[1] < wide[1]
 

@@ -227,7 +227,7 @@ class Page:
             nulls = len(self.of("null", name))
             lines.append(
                 row(
-                    name, tables.TABLES[name].origin, len(records[0]["kinds"]),
+                    name, tables.TABLES[name].origin, self._days(name), len(records[0]["kinds"]),
                     f"{statistics.median(r['entities']['train'] for r in records):,.0f}",
                     f"{statistics.median(r['rows']['train'] for r in records):,.0f}",
                     nulls, len(records) - nulls,
