@@ -23,7 +23,7 @@ def read(comparison) -> Measurement:
 @pytest.mark.parametrize("table", ["basket_thirds", "flight_thirds"])
 def test_fresh_entities_read_clean(table, request):
     thirds = request.getfixturevalue(table)
-    found = read(thirds.compare(thirds.fresh))
+    found = read(thirds.clean)
     assert found.value <= 0.35
     assert set(found.details["attacks"]) == {"link", "closest", "hole", "aggregate"}
     assert not found.details["attacks"]["aggregate"]["flagged"]
@@ -44,7 +44,7 @@ def test_whole_entities_pasted_in_are_seen(table, request):
 
 def test_synthetic_rows_that_avoid_members_are_a_leak(basket_thirds):
     """The synthetic table moves away from each member's rows: the attack ``hole`` sees it."""
-    whole = basket_thirds.compare(basket_thirds.fresh)
+    whole = basket_thirds.clean
     near = whole.nearby
     moved = near.near.copy()
     moved[: near.cut] *= 1.2

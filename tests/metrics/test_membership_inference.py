@@ -26,7 +26,7 @@ def read(comparison) -> Measurement:
 @pytest.mark.parametrize("table", ["basket_thirds", "flight_thirds"])
 def test_fresh_entities_read_clean(table, request):
     thirds = request.getfixturevalue(table)
-    found = read(thirds.compare(thirds.fresh))
+    found = read(thirds.clean)
     assert abs(found.value) < 0.20
     assert found.lower < 0.05
 
@@ -54,7 +54,7 @@ def test_a_bootstrap_of_train_is_recognised_whole(basket_thirds):
 def test_holes_around_train_rows_are_seen(table, request):
     """A fifth of the train rows is avoided: nothing comes nearer than other real rows do."""
     thirds = request.getfixturevalue(table)
-    whole = thirds.compare(thirds.fresh)
+    whole = thirds.clean
     train, _, fresh = whole.vectors
     near = whole.nearby
     avoided = np.random.default_rng(3).permutation(near.cut)[: near.cut // 5]

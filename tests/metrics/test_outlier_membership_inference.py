@@ -20,7 +20,7 @@ def read(comparison) -> Measurement:
 
 def with_isolated(thirds, share: float) -> pd.DataFrame:
     """Fresh entities with the train rows added that are farthest from the reference."""
-    whole = thirds.compare(thirds.fresh)
+    whole = thirds.clean
     count = int(share * len(thirds.fresh))
     far = np.argsort(-whole.nearby.reference[: whole.nearby.cut])[:count]
     rows = thirds.with_fresh_keys(whole.train_side.frame.iloc[far])
@@ -30,7 +30,7 @@ def with_isolated(thirds, share: float) -> pd.DataFrame:
 @pytest.mark.parametrize("table", ["basket_thirds", "flight_thirds"])
 def test_fresh_entities_read_clean(table, request):
     thirds = request.getfixturevalue(table)
-    found = read(thirds.compare(thirds.fresh))
+    found = read(thirds.clean)
     assert 0 <= found.value < 0.25
     assert found.lower < 0.1
     assert found.n >= 200
@@ -46,7 +46,7 @@ def test_isolated_rows_pasted_in_are_seen(table, request):
 
 def test_holes_around_the_unusual_are_seen(basket_thirds):
     """Nothing comes near the isolated members, as after rejection: the other direction tells."""
-    whole = basket_thirds.compare(basket_thirds.fresh)
+    whole = basket_thirds.clean
     near = whole.nearby
     moved = near.near.copy()
     far = np.argsort(-near.reference[: near.cut])[: near.cut // 10]

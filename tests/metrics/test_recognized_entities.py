@@ -20,7 +20,7 @@ def read(comparison) -> Measurement:
 @pytest.mark.parametrize("table", ["basket_thirds", "flight_thirds"])
 def test_fresh_entities_are_not_recognised(table, request):
     thirds = request.getfixturevalue(table)
-    found = read(thirds.compare(thirds.fresh))
+    found = read(thirds.clean)
     assert found.bound_lower <= 0
     assert found.unit == "entities"
 

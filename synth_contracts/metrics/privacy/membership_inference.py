@@ -67,8 +67,8 @@ def measure(
         unit="candidate rows",
         direction="lower_is_better",
         method=f"2 PPV - 1 of the {round(guesses)} most confident guesses, largest of "
-        f"{len(scores)} attacks, and of their {len(scores)} holes where certain; limits by {HALF_SAMPLES} half-samples of entities, Korn-Graubard, "
-        "Bonferroni over the attacks",
+        f"{len(scores)} attacks, and of their {len(scores)} holes where certain; limits by "
+        f"{HALF_SAMPLES} half-samples of entities, Korn-Graubard, Bonferroni over the readings",
         compared_with="rows of holdout entities; the attacker's reference is the other half of "
         "the holdout",
         lower=max(t.interval.lower for t in tails),
