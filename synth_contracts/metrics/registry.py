@@ -11,11 +11,15 @@ from synth_contracts.contract.model import Family
 from synth_contracts.metrics.comparison import Comparison
 from synth_contracts.metrics.fidelity import (
     autocorrelation,
+    calendar_correlation,
+    detection,
+    entity_profile,
     hour_profile,
     ks,
     ks_max,
     ks_mean,
     missingness,
+    pair_association,
     total_variation,
     weekday_profile,
 )
@@ -154,6 +158,14 @@ METRICS: Mapping[str, Metric] = {
             options=("aggregate", "column", "frequency", "lags"),
         ),
         Metric(
+            calendar_correlation.ID, "fidelity", "table", calendar_correlation.measure,
+            "The real busy days",
+            "How closely busy and quiet days fall on the real ones; the ceiling is what unseen "
+            "real rows reach.",
+            "correlation",
+            options=("aggregate", "column", "frequency"),
+        ),
+        Metric(
             hour_profile.ID, "fidelity", "table", hour_profile.measure,
             "Hours of the day",
             "Share of rows that would have to move to another hour.",
@@ -164,6 +176,26 @@ METRICS: Mapping[str, Metric] = {
             "Days of the week",
             "Share of rows that would have to move to another weekday.",
             "share of rows",
+        ),
+        Metric(
+            pair_association.ID, "fidelity", "table", pair_association.measure,
+            "Pairs of columns",
+            "Share of rows that would have to move, on average over pairs of columns, for both "
+            "to be spread together as in unseen real rows.",
+            "share of rows",
+        ),
+        Metric(
+            entity_profile.ID, "fidelity", "table", entity_profile.measure,
+            "Rows per entity",
+            "Largest gap between the cumulative shares of entities by their number of rows.",
+            "share of entities",
+        ),
+        Metric(
+            detection.ID, "fidelity", "table", detection.measure,
+            "Told from real rows by a classifier",
+            "How often a trained classifier ranks a synthetic row as more synthetic than an "
+            "unseen real one. One half is a coin flip.",
+            "AUC",
         ),
         Metric(
             constraint_violations.ID, "validity", "table", constraint_violations.measure,

@@ -63,3 +63,8 @@ def test_the_view_gives_no_side_away(basket_thirds):
 def test_few_entities_are_not_measured(make_toy, remake):
     few = remake(synthetic=make_toy(3, 59, 5, 2000))
     assert isinstance(measure("detection", few), NotMeasured)
+
+
+def test_copies_of_train_are_nearer_to_train(toys, remake):
+    assert not read(toys).details["nearer_to_train"]
+    assert read(remake(synthetic=toys.train)).details["nearer_to_train"]

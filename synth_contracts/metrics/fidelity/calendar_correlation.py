@@ -90,8 +90,8 @@ def measure(comparison: Comparison, _column: str | None, options: Mapping[str, A
         unit=f"{asked.frequency}s",
         direction="higher_is_better",
         method=f"correlation of the {_LY[asked.frequency]} {asked.aggregate} less its 28-day "
-        f"centred mean, mean of {_THINNED} thinnings to {size} entities; limits by {_HALVES} half-samples "
-        "of entities",
+        f"centred mean, mean of {_THINNED} thinnings to {size} entities; limits by {_HALVES} "
+        "half-samples of entities",
         compared_with="all of train; ceiling: as many holdout entities",
         ceiling=ceiling,
         **limits(normal(value, float(np.var(spread.value)), lowest=-1, highest=1)),
@@ -197,7 +197,7 @@ class _Attainable:
         """Whether ``raw`` lies above it beyond chance (Fisher's z, one-sided 2.5 % each)."""
         step = float(stats.norm.ppf(0.975)) / np.sqrt(max(self.periods - 3, 1))
         own, best = (float(np.arctanh(np.clip(x, -1, 1 - 1e-12))) for x in (raw, self.value))
-        return own - step > best + step
+        return bool(own - step > best + step)
 
 
 def _attainable(comparison: Comparison, asked: _Asked, train: _Series) -> _Attainable:

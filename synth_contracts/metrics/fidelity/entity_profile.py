@@ -93,7 +93,8 @@ def _people(side: Side, name: str, key: str, comparison: Comparison) -> _People:
     for field in sorted(comparison.schema.of(NUMERIC), key=lambda f: f.name):
         numbers = side.frame[field.name].to_numpy(dtype=np.float64)[known]
         # an infinite amount cannot be summed; the rules on columns and constraints see it
-        sums[field.name] = np.bincount(owner, np.where(np.isfinite(numbers), numbers, 0.0))
+        total = np.bincount(owner, np.where(np.isfinite(numbers), numbers, 0.0))
+        sums[field.name] = total.astype(np.float64)
     return _People(
         np.bincount(owner).astype(np.float64),
         sums,
@@ -114,7 +115,7 @@ def _gaps(
     frame = pd.DataFrame({"owner": owner[timed], "at": times[timed].astype(np.int64)})
     frame = frame.sort_values(["owner", "at"], kind="stable")
     within = frame["owner"].to_numpy()[1:] == frame["owner"].to_numpy()[:-1]
-    return np.diff(frame["at"].to_numpy())[within] / _DAY_NS
+    return np.asarray(np.diff(frame["at"].to_numpy())[within] / _DAY_NS, dtype=np.float64)
 
 
 def _distance(left: Floats | None, right: Floats | None) -> float | None:

@@ -114,7 +114,8 @@ class _Tables:
         self, left: int, right: int, masks: tuple[npt.NDArray[np.bool_], ...] | None = None
     ) -> float:
         """Mean over pairs of columns; ``masks`` choose groups of entities of the two sides."""
-        chosen = masks or (slice(None), slice(None))
+        every = tuple(np.ones(len(self.counts[side]), dtype=np.bool_) for side in (left, right))
+        chosen = masks or every
         sums = [self.counts[side][mask].sum(axis=0)
                 for side, mask in zip((left, right), chosen, strict=True)]  # fmt: skip
         found = self.distances(*sums)
