@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import pyarrow as pa
 
 from synth_contracts import metrics
+from synth_contracts.coarsening import Coarsening
 from synth_contracts.contract.expand import settle
 from synth_contracts.contract.model import Contract
 from synth_contracts.errors import SourceError
@@ -41,6 +42,7 @@ def evaluate(
     holdout: pd.DataFrame | pa.Table,
     synthetic: pd.DataFrame | pa.Table,
     seed: int,
+    controls: bool = True,
 ) -> Evaluation:
     """Measure ``synthetic`` by every rule of ``contract``.
 
@@ -51,6 +53,9 @@ def evaluate(
         holdout: entities that the generator never saw, of the same source.
         synthetic: the candidate.
         seed: seeds every sample that a metric draws; the same seed gives the same numbers.
+        controls: whether leaks are planted into copies of the candidate, to see what the run would
+            have blocked. Without them a contract of the preset strict that sets ``blindAbove``
+            comes to no verdict.
 
     Returns:
         The Evaluation, without seal: ``judge`` comes to a verdict on it, a release does not.
@@ -75,6 +80,7 @@ def evaluate(
         schema=schema,
         k=contract.k,
         seed=seed,
+        coarsening=Coarsening.of(contract),
     )
     digests = Digests(
         rows=rows_digest(tables["synthetic"]),
@@ -88,8 +94,9 @@ def evaluate(
         for rule in contract.rules
     }
     reported = report_only(contract, measuring)
+    found = measuring.control(contract.rules, results, contract.report_only) if controls else None
     total = round(time.perf_counter() - started, 4)
-    return assemble(contract, measuring, digests, results, reported, total)
+    return replace(assemble(contract, measuring, digests, results, reported, total), controls=found)
 
 
 def report_only(contract: Contract, measuring: Measuring) -> dict[str, Result]:
