@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from synth_contracts.coarsening import Coarsening
 from synth_contracts.contract import load_contract
 from synth_contracts.contract.model import Contract
 from synth_contracts.evaluation import Digests, evaluate
@@ -75,7 +76,9 @@ def digests(thirds: Mapping[str, pd.DataFrame]) -> Digests:
 def make_comparison(contract: Contract, tables: Mapping[str, pd.DataFrame]) -> Comparison:
     schema = resolve(contract, duckdb_types(to_arrow(tables["train"])))
     frames = {name: canonical(frame, schema) for name, frame in tables.items()}
-    return Comparison(**frames, schema=schema, k=contract.k, seed=7)
+    return Comparison(
+        **frames, schema=schema, k=contract.k, seed=7, coarsening=Coarsening.of(contract)
+    )
 
 
 @pytest.fixture(scope="session")
