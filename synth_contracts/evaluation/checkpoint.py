@@ -25,7 +25,7 @@ from great_expectations.core.run_identifier import RunIdentifier
 from synth_contracts import metrics
 from synth_contracts.contract.model import Contract, Rule
 from synth_contracts.errors import NotEvaluatedError
-from synth_contracts.evaluation.docs_site import PAGE_PARAMETER
+from synth_contracts.evaluation.docs_site import PAGE_NOTE
 from synth_contracts.evaluation.evaluating import Digests, assemble, report_only
 from synth_contracts.evaluation.seal import seal
 from synth_contracts.evaluation.suite import REFERENCE, build_suite, rule_meta
@@ -223,10 +223,11 @@ def _validate(
     with bound(REFERENCE, measuring):
         outcome = checkpoint.run(
             batch_parameters={"dataframe": measuring.comparison.synthetic},
-            expectation_parameters={PAGE_PARAMETER: dict(said or {})},
             run_id=RunIdentifier(run_name=run_name, run_time=dt.datetime.now(dt.UTC)),
         )
     ((identifier, validation),) = outcome.run_results.items()
+    validation.meta[PAGE_NOTE] = dict(said or {})
+    context.stores[context.validation_results_store_name].set(identifier, validation)
     return identifier, validation
 
 

@@ -26,8 +26,8 @@ from synth_contracts.expectations.measured import result_from_json
 from synth_contracts.metrics.measurement import Measurement
 from synth_contracts.metrics.words import against, limit_text, number_text, title, value_text
 
-#: parameter under which a validation result holds what its page needs: card, columns
-PAGE_PARAMETER = "synth_contracts_page"
+#: under which the meta of a validation result holds what its page needs: card, columns
+PAGE_NOTE = "synth_contracts_page"
 
 BLOCKED, PASSED, NOT_EVALUATED = "RELEASE BLOCKED", "PASSED THESE TESTS", "NOT EVALUATED"
 
@@ -153,7 +153,7 @@ def _read(validation: Any) -> tuple[list[Row], str]:
 
 def _said(validation: Any) -> dict[str, Any]:
     """What the run stored for its page; nothing for results of others."""
-    found = (validation.suite_parameters or {}).get(PAGE_PARAMETER)
+    found = (validation.meta or {}).get(PAGE_NOTE)
     return dict(found) if isinstance(found, dict) else {}
 
 

@@ -18,8 +18,12 @@ from synth_contracts.metrics.words import limit_text, number_text, value_text
 #: Attacks and other parts of a metric whose names may be printed.
 _PARTS = {
     "distance": "distance",
+    "distance_hole": "distance, hole",
     "calibrated": "calibrated",
+    "calibrated_hole": "calibrated, hole",
     "link": "link",
+    "closest": "closest row",
+    "hole": "hole",
     "aggregate": "aggregate tracing",
 }
 #: Details that hold one number (or a record with ``value``) per name.

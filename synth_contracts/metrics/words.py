@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-
 #: Metrics whose values are counts; nobody should read of 1.00 people.
 COUNTS = frozenset({"k_anonymity", "recognized_entities", "constraint_violations"})
 
@@ -17,13 +16,15 @@ def title(metric: str, column: str | None) -> str:
 def number_text(number: float) -> str:
     """Two decimals, below 0.1 two significant digits; whole numbers from 2 on without decimals.
 
+    What is nearer to 0 than 1e-9 reads 0.00.
+
     Args:
         number: finite.
     """
     if isinstance(number, int) or (number == int(number) and abs(number) >= 2):
         return str(int(number))
-    if number == 0 or abs(number) >= 0.1:
-        return f"{number:.2f}"
+    if abs(number) < 1e-9 or abs(number) >= 0.1:  # what rounding errors leave is nothing
+        return f"{number + 0:.2f}".replace("-0.00", "0.00")
     decimals = min(2 - math.floor(math.log10(abs(number))) - 1, 12)
     return f"{number:.{decimals}f}"
 

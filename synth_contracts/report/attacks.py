@@ -11,11 +11,13 @@ from synth_contracts.report.numbers import finite, rounded
 
 ATTACK_WORDS: dict[str, str] = {
     "distance": "Distance: how near the nearest synthetic row is",
+    "distance_hole": "Distance, turned round: places left empty",
     "calibrated": "Calibrated: nearer to synthetic rows than to other real rows",
+    "calibrated_hole": "Calibrated, turned round: places left empty",
     "link": "Link: rows of one unit near rows of one synthetic unit",
+    "closest": "Closest: the row of one unit that is nearest to a synthetic row",
+    "hole": "Hole: places of one unit left empty",
     "aggregate": "Tracing: days of one unit against the published daily totals",
-    "far": "Hole: the place of a record left conspicuously empty",
-    "near": "Near: a synthetic row conspicuously close to a record",
 }
 _VALUE_KEYS = ("value", "advantage", "score", "tail")
 
@@ -54,15 +56,19 @@ def _of(result: Measurement, audience: str) -> list[dict[str, Any]]:
                 "value": value,
                 "interval": None if lower is None or upper is None else [lower, upper],
                 "chance": 0.0,
-                "right": _right(result.metric, value),
+                "right": _right(result.metric, value, found, audience),
             }
         )
     return rows
 
 
-def _right(metric: str, value: float | None) -> str:
+def _right(metric: str, value: float | None, found: Any, audience: str) -> str:
     if value is None:
         return ""
+    if metric == "recognized_entities" and audience == "owner" and isinstance(found, Mapping):
+        right, guesses = finite(found.get("right")), finite(found.get("guesses"))
+        if right is not None and guesses is not None:
+            return f"{right:.0f} of {guesses:.0f} guesses"
     percent = f"{50 + 50 * max(-1.0, min(1.0, value)):.0f} %"
     if metric in ("membership_inference", "entity_membership_inference"):
         return f"{percent} of its surest guesses (a coin: 50 %)"

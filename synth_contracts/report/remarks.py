@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -9,7 +10,7 @@ from synth_contracts.metrics.measurement import Measurement
 from synth_contracts.report.numbers import finite, rounded, text
 
 #: Categories that the generator merges are merged on the real side too before these are judged.
-_PROTECTED = {"detection", "total_variation", "pair_association"}
+_PROTECTED = {"detection", "total_variation", "pair_association", "missingness"}
 
 
 def remarks(
@@ -40,6 +41,8 @@ def warning(result: Measurement, *, analyst: bool) -> str | None:
     follows them far closer holds the real totals. The metric says so by ``above_ceiling``; without
     it, half of the way from the ceiling to 1 with the whole interval above the ceiling is far.
     """
+    if result.metric == "entity_membership_inference":
+        return _traced(result)
     value, ceiling = finite(result.value), finite(result.ceiling)
     if result.metric != "calendar_correlation" or value is None or ceiling is None:
         return None
@@ -55,6 +58,17 @@ def warning(result: Measurement, *, analyst: bool) -> str | None:
     )
 
 
+def _traced(result: Measurement) -> str | None:
+    attacks = result.details.get("attacks")
+    found = attacks.get("aggregate") if isinstance(attacks, Mapping) else None
+    if not isinstance(found, Mapping) or found.get("flagged") is not True:
+        return None
+    return (
+        "The published daily totals tell who was in training: tracing units by their days gains "
+        "more than chance. Totals of their own (volume: model) would not."
+    )
+
+
 def _baseline(result: Measurement) -> str | None:
     floor, ceiling = finite(result.floor), finite(result.ceiling)
     if floor is not None:
@@ -66,7 +80,7 @@ def _baseline(result: Measurement) -> str | None:
 
 def _raw(result: Measurement, *, analyst: bool) -> str | None:
     raw, floor = finite(result.details.get("raw")), finite(result.details.get("raw_floor"))
-    if result.metric not in _PROTECTED or raw is None:
+    if result.metric not in _PROTECTED or raw is None or text(raw) == text(result.value):
         return None
     if analyst:
         return (

@@ -525,6 +525,23 @@ def test_totals_nearer_to_the_real_ones_than_chance_are_a_privacy_warning(
         assert audience == "owner" or "reach 0.61" not in card.html
 
 
+def test_totals_that_give_people_away_are_a_privacy_warning(make, card_of):
+    contract, evaluation = make.wide()
+    base = evaluation.results["entity_membership_inference"]
+    for flagged in (True, False):
+        attacks = {"aggregate": {"value": 0.2, "advantage": 0.13, "flagged": flagged}}
+        result = replace(base, details={"attacks": attacks})
+        given = {**evaluation.results, "entity_membership_inference": result}
+        for audience in AUDIENCES:
+            card = card_of(
+                audience,
+                contract=contract,
+                evaluation=replace(evaluation, results=given),
+                comparison=None,
+            )
+            assert ("daily totals tell who was in training" in card.html) == flagged
+
+
 def test_replayed_totals_are_named_on_both_cards(make, card_of):
     contract, evaluation = make.wide()
     calendar_of = replace(contract.generator.calendar, volume="replay")
