@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from synth_contracts.contract.model import Rule
-from synth_contracts.metrics import Comparison, NotMeasured, measure
+from synth_contracts.metrics import Comparison, Measurement, NotMeasured, measure
 from synth_contracts.metrics.controls import DOSES, POWER, REPLICATES, control, run
 from synth_contracts.metrics.controls.bookkeeping import Bookkeeping, copy_with
 from synth_contracts.metrics.controls.growing import Growing
@@ -127,6 +127,17 @@ def test_a_copy_reads_what_the_metrics_read_on_the_planted_table(
 @pytest.mark.parametrize("kind", ["exact", "noisy"])
 def test_so_it_does_where_each_row_is_an_entity(by_row: Comparison, kind: str) -> None:
     _equal_to_the_metrics(by_row, kind, "random", list(range(30)))
+
+
+def test_so_it_does_where_a_hole_is_the_best_attack(few: Comparison, basket_thirds: Any) -> None:
+    # rows of the holdout among the candidate's: near rows tell non-members
+    rows = basket_thirds.with_fresh_keys(few.holdout.iloc[::6])
+    hollow = replace(few, synthetic=pd.concat([few.synthetic, rows], ignore_index=True))
+    found = measure("membership_inference", hollow)
+    assert isinstance(found, Measurement)
+    assert found.details["attack"].endswith("_hole")
+    assert found.value > 0.5
+    _equal_to_the_metrics(hollow, "exact", "random", list(range(10)))
 
 
 def test_every_blocking_attack_has_a_probe() -> None:

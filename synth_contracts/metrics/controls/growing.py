@@ -12,7 +12,7 @@ from synth_contracts.metrics.controls.plants import Among, Leak, Plants, make, p
 from synth_contracts.metrics.controls.reach import Reach, Targets
 
 #: Pools in units; doses go up to four fifths of one, so that copies still differ.
-_STAGES = (20, 64, 250, 640)
+_STAGES = (20, 40, 64, 250, 640)
 _USED = 0.8
 #: Planted rows at most: whole entities may be long.
 MOST_ROWS = 15_000

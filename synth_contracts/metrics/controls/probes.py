@@ -59,48 +59,63 @@ class Probe(Protocol):
 
 
 class Membership:
-    """membership_inference. Its rules break by the value, also where they judge the bound."""
+    """membership_inference. Its rules block by the value, also where they judge the bound."""
 
     def __init__(self, books: Bookkeeping) -> None:
         comparison = books.comparison
         self._books = books
         train, holdout = comparison.train_side, comparison.holdout_side
-        rows, cut = train.rows + holdout.rows, comparison.nearby.cut
         mass = float(min(train.rows, holdout.rows))
         self._guesses = max(
             float(membership_inference.FEWEST_GUESSES),
             membership_inference.GUESSED_SHARE * 2 * mass,
         )
-        self._member = np.arange(rows) < cut
-        self._weight = np.where(self._member, mass / train.rows, mass / holdout.rows)
-        self._uneven = float(self._weight.max() / self._weight.min())
+        self._sides = _Sides(
+            comparison, "membership halves", train.entity, holdout.entity, mass, comparison.attempt
+        )
+        self._uneven = float(self._sides.weight.max() / self._sides.weight.min())
+        rows = train.rows + holdout.rows
         self._changed = np.zeros(rows, dtype=bool)
-        self._ranked: dict[str, tuple[Floats, Floats, Ints, int]] = {}
+        self._ranked: dict[str, tuple[Floats, Floats, Ints, Ints]] = {}
         for name, believed in comparison.scores.items():
             ties = comparison.rng(f"membership ties {name}").random(rows)
             order = np.lexsort((ties, -believed))
-            taken = int(np.searchsorted(np.cumsum(self._weight[order]), self._guesses)) + 2
+            reached = np.cumsum(self._sides.weight[order])
+            # up to the guesses, and up to twice as many: that is what half-samples look at
+            taken = np.searchsorted(reached, [self._guesses, 2 * self._guesses]) + 2
             self._ranked[name] = believed, ties, order, taken
 
     def read(self, copy: Copy) -> Reading:
-        """2 PPV - 1 of the best attack on rows."""
+        """2 PPV - 1 of the best attack on rows, or of a hole that is certain."""
         scores = attacks.row_scores(self._books.changed(copy))
-        value = max(self._tail(name, copy.real, scores[name]) for name in self._ranked)
-        return Reading(value)
+        shares = {
+            name: self._sides.share(self._first(name, copy.real, scores[name], 0), self._guesses)
+            for name in self._ranked
+        }
+        best = max(shares.values())
+        # near rows may tell non-members too: a hole around each member
+        for name in sorted(shares, key=lambda n: shares[n]):
+            hole = 1 - shares[name]
+            if hole <= best:
+                break
+            rows = self._first(name, copy.real, scores[name], 1)
+            if self._sides.certain(name, rows, hole, self._guesses, 2 * len(shares)):
+                best = hole
+                break
+        return Reading(2 * best - 1)
 
-    def _tail(self, name: str, real: Ints, scores: Floats) -> float:
+    def _first(self, name: str, real: Ints, scores: Floats, twice: int) -> Ints:
+        """The most confident candidates in order, enough for the guesses or twice as many."""
         believed, ties, order, taken = self._ranked[name]
         # each changed row may leave a gap that takes several lighter rows to fill
-        first = order[: taken + int(len(real) * self._uneven) + 1]
+        first = order[: int(taken[twice]) + int(len(real) * self._uneven) + 1]
         self._changed[real] = True
         kept = first[~self._changed[first]]
         self._changed[real] = False
-        inside = scores >= (believed[first[-1]] if len(first) else -np.inf)
+        inside = scores >= believed[first[-1]]
         rows = np.concatenate([kept, real[inside]])
-        order = np.lexsort((ties[rows], -np.concatenate([believed[kept], scores[inside]])))
-        rows = rows[order]
-        # near rows may tell members, or non-members: a hole around each member
-        return abs(2 * precision(self._member[rows], self._weight[rows], self._guesses) - 1)
+        found = np.concatenate([believed[kept], scores[inside]])
+        return rows[np.lexsort((ties[rows], -found))]
 
 
 class Recognized:
@@ -147,77 +162,35 @@ class EntityMembership:
     def __init__(self, books: Bookkeeping) -> None:
         self._books = books
         people = books.candidates
-        self._members, self._others = people.members, people.others
-        self._mass = float(min(people.members, people.others))
+        mass = float(min(people.members, people.others))
         self._guesses = max(
             float(entity_membership_inference.FEWEST_GUESSES),
-            entity_membership_inference.GUESSED_SHARE * 2 * self._mass,
+            entity_membership_inference.GUESSED_SHARE * 2 * mass,
         )
-        self._weights = self._mass / people.others, self._mass / people.members
+        self._sides = _Sides(
+            books.comparison, "entity halves", np.arange(people.members),
+            np.arange(people.others), mass, 1,
+        )  # fmt: skip
+        # twice the guesses is what half-samples look at
+        self._most = int(2 * self._guesses / self._sides.weight.min()) + 2
         self._ties = _Ties(books.comparison, "entity ties", people.entities)
-        self._halves: dict[str, tuple[Mask, Mask]] = {}
 
     def read(self, copy: Copy) -> Reading:
         """2 PPV - 1 of ``link``, or of a better attack that is certain of a leak."""
         scores = self._books.entity_scores(copy)
-        # twice the guesses is what half-samples look at
-        most = int(2 * self._guesses / min(self._weights)) + 2
         first = {
-            name: _first(believed, self._ties.of(name), most) for name, believed in scores.items()
+            name: _first(believed, self._ties.of(name), self._most)
+            for name, believed in scores.items()
         }
-        shares = {name: self._share(rows) for name, rows in first.items()}
+        shares = {name: self._sides.share(rows, self._guesses) for name, rows in first.items()}
         best = shares[entity_membership_inference.FIRST]
         for name in sorted(shares, key=lambda n: -shares[n]):
             if shares[name] <= best:
                 break
-            if self._certain(name, first[name], shares[name], len(scores)):
+            if self._sides.certain(name, first[name], shares[name], self._guesses, len(scores)):
                 best = shares[name]
                 break
         return Reading(2 * best - 1)
-
-    def _weight(self, rows: Ints) -> tuple[Mask, Floats]:
-        member = rows < self._members
-        return member, np.where(member, self._weights[1], self._weights[0])
-
-    def _share(self, rows: Ints) -> float:
-        return precision(*self._weight(rows), self._guesses)
-
-    def _certain(self, name: str, rows: Ints, share: float, attacks_: int) -> bool:
-        """Whether the corrected lower bound is above 0, as Ranking.measure has it."""
-        member, weight = self._weight(rows)
-        before = np.cumsum(weight) - weight
-        touched = float((before < self._guesses).sum())
-        most = min(self._guesses, touched) if share in (0, 1) else self._guesses
-        cut = int(np.searchsorted(np.cumsum(weight), 2 * self._guesses)) + 1
-        variance = self._variance(name, rows[:cut], member[:cut])
-        binomial = share * (1 - share)
-        size = min(most, binomial / variance) if variance > 0 and binomial > 0 else most
-        # Clopper-Pearson's limit of the share is above one half
-        hits = share * size
-        return bool(hits > 0 and betainc(hits, size - hits + 1, 0.5) < 0.05 / attacks_)
-
-    def _variance(self, name: str, rows: Ints, member: Mask) -> float:
-        """Ranking's variance over half-samples of entities, all at once."""
-        of_members, of_others = self._half_samples(name)
-        held = np.where(
-            member,
-            of_members[:, np.where(member, rows, 0)],
-            of_others[:, np.where(member, 0, rows - self._members)],
-        )
-        sizes = of_members[0].sum(), of_others[0].sum()
-        weight = held * np.where(member, self._mass / 2 / sizes[0], self._mass / 2 / sizes[1])
-        before = np.cumsum(weight, axis=1) - weight
-        taken = np.clip(self._guesses / 2 - before, 0, weight)
-        shares = (taken * member).sum(axis=1) / taken.sum(axis=1)
-        return float(np.var(shares))
-
-    def _half_samples(self, name: str) -> tuple[Mask, Mask]:
-        if name not in self._halves:
-            rng = self._books.comparison.rng(f"entity halves {name}")
-            pairs = zip(halves(rng, self._members), halves(rng, self._others), strict=True)
-            members, others = zip(*pairs, strict=True)
-            self._halves[name] = np.array(members), np.array(others)
-        return self._halves[name]
 
 
 class Outlier:
@@ -250,6 +223,87 @@ class Outlier:
         # Mann and Whitney: the share of pairs in which the member ranks higher
         share = (float(ranks.mean()) - (members + 1) / 2) / others
         return Reading(abs(2 * share - 1))
+
+
+class _Sides:
+    """Members and non-members, weighing the same, as tails.Ranking has them.
+
+    Args:
+        comparison: gives the draws of half-samples.
+        label: of these draws; the attack's name follows.
+        members: entity of each member, shape (members,).
+        others: entity of each non-member, counted from 0, shape (others,).
+        mass: weight of either side.
+        attempt: number of the build.
+    """
+
+    def __init__(
+        self, comparison: Comparison, label: str, members: Ints, others: Ints, mass: float,
+        attempt: int,
+    ) -> None:  # fmt: skip
+        self._comparison, self._label, self._attempt = comparison, label, attempt
+        self._entity = np.concatenate([members, others])
+        self._rows = [np.bincount(side).astype(np.float64) for side in (members, others)]
+        self._mass = mass
+        self._member = np.arange(len(self._entity)) < len(members)
+        self.weight = np.where(self._member, mass / len(members), mass / len(others))
+        self._halves: dict[str, tuple[Mask, Mask]] = {}
+
+    def share(self, rows: Ints, guesses: float) -> float:
+        """Weighted share of members among the first ``guesses`` of the ordered ``rows``."""
+        return precision(self._member[rows], self.weight[rows], guesses)
+
+    def certain(self, name: str, rows: Ints, share: float, guesses: float, tests: int) -> bool:
+        """Whether the lower bound of a share of the first guesses is above one half.
+
+        As Ranking.both has it: Korn and Graubard's limit, corrected for ``tests`` looks.
+        """
+        level = 0.05 / tests / self._attempt
+        most = guesses
+        if share in (0, 1):
+            weight = self.weight[rows]
+            tail = rows[np.cumsum(weight) - weight < guesses]
+            own = np.where(self._member[tail], self._entity[tail], -1 - self._entity[tail])
+            most = min(guesses, float(len(np.unique(own))))
+        # the variance can only widen what the guesses alone allow
+        if not _above_half(share, most, level):
+            return False
+        binomial = share * (1 - share)
+        variance = self._variance(name, rows, guesses)
+        size = min(most, binomial / variance) if variance > 0 and binomial > 0 else most
+        return _above_half(share, size, level)
+
+    def _variance(self, name: str, rows: Ints, guesses: float) -> float:
+        """Ranking's variance over half-samples of entities, all at once."""
+        rows = rows[: int(np.searchsorted(np.cumsum(self.weight[rows]), 2 * guesses)) + 1]
+        member, entity = self._member[rows], self._entity[rows]
+        masks = self._half_samples(name)
+        held = np.where(
+            member, masks[0][:, np.where(member, entity, 0)],
+            masks[1][:, np.where(member, 0, entity)],
+        )  # fmt: skip
+        each = [
+            self._mass / 2 / (mask @ total)[:, None]
+            for mask, total in zip(masks, self._rows, strict=True)
+        ]
+        weight = held * np.where(member, each[0], each[1])
+        before = np.cumsum(weight, axis=1) - weight
+        taken = np.clip(guesses / 2 - before, 0, weight)
+        return float(np.var((taken * member).sum(axis=1) / taken.sum(axis=1)))
+
+    def _half_samples(self, name: str) -> tuple[Mask, Mask]:
+        if name not in self._halves:
+            rng = self._comparison.rng(f"{self._label} {name}")
+            pairs = zip(*(halves(rng, len(side)) for side in self._rows), strict=True)
+            members, others = zip(*pairs, strict=True)
+            self._halves[name] = np.array(members), np.array(others)
+        return self._halves[name]
+
+
+def _above_half(share: float, size: float, level: float) -> bool:
+    """Whether Clopper-Pearson's lower limit of a share is above one half."""
+    hits = share * size
+    return bool(hits > 0 and betainc(hits, size - hits + 1, 0.5) < level)
 
 
 class _Ties:

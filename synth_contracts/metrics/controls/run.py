@@ -27,9 +27,10 @@ from synth_contracts.metrics.measurement import Measurement, Result
 #: A leak counts as blocked where this share of plantings is.
 POWER = 0.8
 REPLICATES = 20
-#: Doses that may be tried, in entities: every other one until enough are blocked, then the one
-#: left out before it.
+#: Doses that may be tried, in entities: every third one until enough are blocked, then those left
+#: out before it.
 DOSES = (1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300, 500)
+_STRIDE = 3
 
 Progress = Callable[[str], None]
 
@@ -133,11 +134,9 @@ def _search(
 
     doses = [dose for dose in DOSES if dose <= growing.largest]
     # counted from the end, so that the largest is among them
-    coarse = range((len(doses) - 1) % 2, len(doses), 2)
-    for place in coarse:
+    for place in range((len(doses) - 1) % _STRIDE, len(doses), _STRIDE):
         if seen(doses[place]):
-            if place > 0:
-                seen(doses[place - 1])
+            any(seen(dose) for dose in doses[max(place - _STRIDE + 1, 0) : place])
             break
     curve.sort(key=lambda point: int(point["entities"]))
     note = None
