@@ -106,7 +106,7 @@ def build_card(
         "figures": _figures(comparison, audience),
         "provenance": _provenance(contract, evaluation, verdict, provenance, audience),
         "attempts": _attempts(contract, attempts, provenance),
-        "not_measured": not_measured(evaluation),
+        "not_measured": not_measured(evaluation, audience),
         "limits": limits(contract, evaluation, control),
         "verify": _verify(contract),
         "sign_off": _sign_off(verdict, provenance),

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from synth_contracts.contract.model import Contract
 from synth_contracts.metrics.measurement import Evaluation
 from synth_contracts.report.meanings import meaning_of
-from synth_contracts.report.numbers import finite, rounded
+from synth_contracts.report.numbers import blurred, finite, rounded
 
 KINDS: dict[str, str] = {
     "exact": "Exact rows",
@@ -44,7 +44,7 @@ def controls(
     order = list(KINDS)
     kinds.sort(key=lambda kind: order.index(kind["kind"]) if kind["kind"] in order else len(order))
     if not kinds:
-        return {"missing": str(given.get("reason") or "no leak was planted")}
+        return {"missing": _said(given.get("reason"), audience) or "no leak was planted"}
     power = finite(given.get("power")) or 0.8
     return {
         "power_percent": round(100 * power),
@@ -91,13 +91,20 @@ def _kind(
             for rule in item.get("blocked_by") or ()
         ],
         # a kind that could not be planted says why; it is neither seen nor unseen
-        "reason": str(item["reason"]) if item.get("reason") else None,
-        "note": str(item["note"]) if item.get("note") else None,
+        "reason": _said(item.get("reason"), audience),
+        "note": _said(item.get("note"), audience),
         "blind": bool(
             most is not None and not item.get("reason") and (smallest is None or smallest > most)
         ),
         "curve": _curve(item.get("curve"), audience),
     }
+
+
+def _said(words: Any, audience: str) -> str | None:
+    """Words of the record; counts of real units in them are rounded for the analyst."""
+    if not words:
+        return None
+    return str(words) if audience == "owner" else blurred(str(words))
 
 
 def _count(number: Any) -> int | None:
@@ -164,8 +171,8 @@ def _null(given: Any, audience: str) -> dict[str, Any] | None:
         return None
     readings = given.get("readings")
     if not isinstance(readings, Mapping) or not readings:
-        reason = given.get("reason")
-        return {"missing": str(reason)} if reason else None
+        reason = _said(given.get("reason"), audience)
+        return {"missing": reason} if reason else None
     rows = []
     for metric, found in readings.items():
         record = found if isinstance(found, Mapping) else {"value": found}
@@ -178,8 +185,8 @@ def _null(given: Any, audience: str) -> dict[str, Any] | None:
                 "title": meaning_of(str(metric)).title,
                 "value": value,
                 "interval": None if lower is None or upper is None else [lower, upper],
-                "reason": str(record["reason"]) if record.get("reason") else None,
+                "reason": _said(record.get("reason"), audience),
             }
         )
-    what = str(given.get("what") or "real rows in the place of synthetic ones")
+    what = _said(given.get("what"), audience) or "real rows in the place of synthetic ones"
     return {"what": what, "readings": rows}

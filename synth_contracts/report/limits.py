@@ -8,7 +8,7 @@ from typing import Any
 from synth_contracts.contract.model import Contract
 from synth_contracts.metrics.measurement import Evaluation, NotMeasured
 from synth_contracts.report.meanings import meaning_of
-from synth_contracts.report.rules import safe_reason
+from synth_contracts.report.rules import Audience, safe_reason
 
 #: True of every run of this version, whatever the contract.
 STANDING = (
@@ -94,7 +94,7 @@ def _found(controls: Mapping[str, Any] | None) -> str:
     return "Leaks of every kind planted to try it were seen, from the sizes given above on."
 
 
-def not_measured(evaluation: Evaluation | None) -> list[dict[str, Any]]:
+def not_measured(evaluation: Evaluation | None, audience: Audience) -> list[dict[str, Any]]:
     """Metrics that were tried and gave no number, with the reason."""
     if evaluation is None:
         return []
@@ -103,7 +103,7 @@ def not_measured(evaluation: Evaluation | None) -> list[dict[str, Any]]:
             "metric": result.metric,
             "column": result.column,
             "title": meaning_of(result.metric).title,
-            "reason": safe_reason(result),
+            "reason": safe_reason(result, audience),
         }
         for result in evaluation.measurements
         if isinstance(result, NotMeasured)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
@@ -70,6 +71,15 @@ def rounded_count(count: int) -> int:
     if count < 100:
         return round(count, -1) if count >= 10 else 0
     return round(count, 1 - math.floor(math.log10(count)))
+
+
+def blurred(words: str) -> str:
+    """``words`` with every whole number of three figures and more rounded to two digits."""
+    return re.sub(
+        r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![.,]?\d)|(?<![\d.])\d{3,}(?!\.?\d)",
+        lambda found: f"{rounded_count(int(found[0].replace(',', ''))):,}",
+        words,
+    )
 
 
 def plain(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -57,6 +57,7 @@ def render(facts: Mapping[str, Any], json_digest: str) -> str:
         outcome_kind=_OUTCOME_KINDS[outcome],
         rulers={row["rule"]: _ruler(place, row) for place, row in enumerate(facts["rules"])},
         drawn=_drawn(facts["figures"]),
+        attack_groups=_grouped(facts["attacks"]),
         power=_power(facts["controls"]),
         one=facts["noun"][0],
         many=facts["noun"][1],
@@ -101,6 +102,14 @@ def _drawn(figures: Mapping[str, Any]) -> dict[str, Markup]:
         part = figures.get(name) or {"missing": ""}
         if "missing" not in part:
             out[name] = draw(f"f-{name}", title, part)
+    return out
+
+
+def _grouped(attacks: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Attacks by the title of the metric that reads them, in the order of the facts."""
+    out: dict[str, list[Mapping[str, Any]]] = {}
+    for attack in attacks:
+        out.setdefault(attack["title"], []).append(attack)
     return out
 
 

@@ -13,7 +13,7 @@ from synth_contracts.gate import RuleState, Verdict, entities_needed
 from synth_contracts.metrics.measurement import Evaluation, Measurement, NotMeasured, Result
 from synth_contracts.metrics.words import COUNTS
 from synth_contracts.report.meanings import Meaning, meaning_of
-from synth_contracts.report.numbers import finite, rounded, rounded_count
+from synth_contracts.report.numbers import blurred, finite, rounded, rounded_count
 from synth_contracts.report.remarks import remarks, warning
 
 Audience = Literal["owner", "analyst"]
@@ -305,7 +305,7 @@ def _reason(
     if state.status != "not_measured":
         return None
     if isinstance(result, NotMeasured):
-        return safe_reason(result)
+        return safe_reason(result, audience)
     if audience == "owner" or not isinstance(result, Measurement):
         return state.reason
     needed = entities_needed(rule, result) if rule and rule.judged == "bound" else None
@@ -317,9 +317,9 @@ def _reason(
     )
 
 
-def safe_reason(result: NotMeasured) -> str:
-    """The reason of a NotMeasured as a card may print it."""
+def safe_reason(result: NotMeasured, audience: Audience) -> str:
+    """The reason of a NotMeasured as a card may print it; an analyst reads counts rounded."""
     if not result.error:
-        return result.reason
+        return result.reason if audience == "owner" else blurred(result.reason)
     name = _ERROR_NAME.search(result.reason)
     return f"an error while measuring ({name.group() if name else 'see the log of the run'})"

@@ -9,7 +9,7 @@ from synth_contracts.gate import judge
 from synth_contracts.metrics import METRICS
 from synth_contracts.metrics.measurement import NotMeasured
 from synth_contracts.report.meanings import meaning_of
-from synth_contracts.report.numbers import limit_text, plain, rounded, rounded_count, text
+from synth_contracts.report.numbers import blurred, limit_text, plain, rounded, rounded_count, text
 from synth_contracts.report.rules import FAMILIES, GLYPHS, rule_rows
 
 
@@ -172,6 +172,20 @@ def test_rounding_and_texts():
     assert text(155848.0) == "155,848"
     assert limit_text(10.0) == "10"
     assert limit_text(0.1) == "0.10"
+
+
+def test_counts_in_words_are_rounded_for_outsiders():
+    assert blurred("741 of 1,728 entities, 0.1234, 12.5 % and 12") == (
+        "740 of 1,700 entities, 0.1234, 12.5 % and 12"
+    )
+    assert blurred("there are 741, of them 157.") == "there are 740, of them 160."
+
+
+def test_the_analyst_reads_a_reason_with_rounded_counts(make, contract):
+    why = NotMeasured("ks_mean", "only 157 of 200 entities")
+    assert rows_of(make, contract, {"ks_mean": why})["ks_mean"]["reason"] == why.reason
+    found = rows_of(make, contract, {"ks_mean": why}, "analyst")["ks_mean"]["reason"]
+    assert found == "only 160 of 200 entities"
 
 
 def test_json_has_no_nan_and_no_foreign_types():
