@@ -97,7 +97,7 @@ class Browser:
     def open(
         self, page: Path, *, width: int = 1180, dark: bool = False, printed: bool = False
     ) -> Visit:
-        """Open a file and wait until it has loaded and half a second more."""
+        """Open a file and wait until it has loaded, and a moment more."""
         self._say(
             "Emulation.setDeviceMetricsOverride",
             {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
@@ -112,7 +112,7 @@ class Browser:
         end = time.monotonic() + _PATIENCE
         while not any(event["method"] == "Page.loadEventFired" for event in self._events):
             self._read(end)
-        quiet = time.monotonic() + 0.5
+        quiet = time.monotonic() + 0.3
         while time.monotonic() < quiet:
             self._read(quiet, give_up=False)
         visit = Visit()
