@@ -302,7 +302,20 @@ def test_the_page_counts_outcomes_in_columns_of_their_own() -> None:
     assert json.dumps(list(records.values()))  # records are plain JSON
 
 
+def test_a_draft_takes_measurements_of_earlier_code_and_says_so(monkeypatch) -> None:
+    job = calibrate.Job("adult", "null", 1, demanded=True)
+    records = {job.key: record(job, membership_inference=0.9)}
+    codes = calibrate.metric_digests()
+    monkeypatch.setattr(report, "metric_digests", lambda: {**codes, "membership_inference": "new"})
+    assert "0 of 1 evaluations" in report.page([job], records)
+    draft = report.page([job], records, stale=True)
+    assert "1 of 1 evaluations" in draft
+    assert "A draft" in draft
+    assert "| standard | 1 | 0 | 1 | 0 | 100.0 % |" in draft
+
+
 def test_an_empty_page_says_that_nothing_was_run() -> None:
     text = report.page(calibrate.plan(dict(tables.TABLES)), {})
     assert "0 of " in text
-    assert "not run" in text
+    assert "it is unfinished" in text
+    assert "PASSED" not in text

@@ -75,6 +75,7 @@ class Judged:
 
     record: Record
     preset: str
+    stale: bool = False
 
     @cached_property
     def states(self) -> tuple[Any, ...]:
@@ -89,7 +90,7 @@ class Judged:
         results = {}
         for rule in contract.rules:
             stored = record["results"].get(_key(rule))
-            if stored is not None and stored["code"] == current.get(rule.metric):
+            if stored and (self.stale or stored["code"] == current.get(rule.metric)):
                 results[rule.id] = result_from_json(_result(stored))
         evaluation = Evaluation(
             contract_digest=contract.digest,
@@ -109,7 +110,9 @@ class Judged:
         return tuple(
             (families[state.rule_id], state)
             for state in judge(contract, evaluation).states
-            if state.rule_id in families and state.metric in METRICS
+            if state.rule_id in families
+            and state.metric in METRICS
+            and (state.rule_id in results or not self.stale)
         )
 
     def outcome(self, *, privacy: bool) -> str:
@@ -154,23 +157,32 @@ def _result(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Page:
-    """The page, section by section; ``done`` holds the records of the jobs of the plan."""
+    """The page, section by section; ``done`` holds the records of the jobs of the plan.
 
-    def __init__(self, jobs: Sequence[Job], records: Mapping[Any, Record]) -> None:
+    ``stale`` lets in measurements of earlier code, and records that lack some rules.
+    """
+
+    def __init__(
+        self, jobs: Sequence[Job], records: Mapping[Any, Record], *, stale: bool = False
+    ) -> None:
         current = metric_digests()
+        self.stale = stale
 
         def whole(job: Job) -> bool:
             record = records.get(job.key)
-            return record is not None and all(
-                record["results"].get(key, {}).get("code") == current[metric]
-                for key, (metric, _, _) in asked(job.table, _kinds(record)).items()
+            return record is not None and (
+                stale
+                or all(
+                    record["results"].get(key, {}).get("code") == current[metric]
+                    for key, (metric, _, _) in asked(job.table, _kinds(record)).items()
+                )
             )
 
         self.jobs = jobs
         self.done = {job: records[job.key] for job in jobs if whole(job)}
         self.tables = [name for name in tables.TABLES if any(job.table == name for job in jobs)]
         self.judged = {
-            (job, preset): Judged(record, preset)
+            (job, preset): Judged(record, preset, stale)
             for job, record in self.done.items()
             for preset in PRESETS
         }
@@ -185,6 +197,8 @@ class Page:
 
     def text(self) -> str:
         """The whole page."""
+        if not self.done:
+            return "\n".join([*self.head(), *self.again()]) + "\n"
         parts = [
             *self.head(), *self.setting(), *self.false_alarms(), *self.alarms_by_rule(),
             *self.leaks(), *self.leak_values(), *self.unseen(), *self.quantiles(), *self.again(),
@@ -209,6 +223,11 @@ class Page:
             "released table, which real rows do not pass and recoded ones do.",
             "",
         ]
+        if self.stale:
+            lines += [
+                "A draft: some measurements were made with earlier code, and rules may be missing.",
+                "",
+            ]
         if "adult" not in self.tables:
             lines += ["adult is left out: the table was not at hand.", ""]
         return lines
@@ -217,7 +236,7 @@ class Page:
         lines = ["## Tables", "", "Rows and entities of each third are medians.", ""]
         lines += table_head(
             "table", "from", "days", "columns", "entities a third", "rows a third", "splits",
-            "leaked tables", "seconds an evaluation",
+            "leaked tables", "CPU seconds an evaluation",
         )  # fmt: skip
         for name in self.tables:
             records = [record for job, record in self.done.items() if job.table == name]
@@ -417,6 +436,8 @@ class Page:
                     seen = f"{failed} of {len(jobs)}"
                     limits = interval(clopper_pearson(failed, len(jobs)))
                     body.append(row(kind, name, columns, seen, limits))
+        if all(job.kind == "null" for job in self.done):
+            return [*lines[:2], "No leak was planted yet.", ""]
         if not body:
             return [*lines[:2], "Every kind was blocked in nine splits of ten and more.", ""]
         lines += [*table_head("kind", "table", "columns", "blocked", "95 %"), *body, ""]
@@ -514,7 +535,8 @@ class Page:
             for key, (metric, column, _) in asked(job.table, _kinds(record)).items():
                 if (metric, column) != (rule_id, None):
                     continue
-                result = result_from_json(_result(record["results"][key]))
+                stored = record["results"].get(key)
+                result = result_from_json(_result(stored)) if stored else None
                 number = result.number(which) if isinstance(result, Measurement) else None
                 if number is not None:
                     found.append(number)
@@ -532,7 +554,7 @@ class Page:
                 f"- Seeds: 1 to {max(job.seed for job in self.done)} on each table; a seed draws the "
                 "entities, the split, the leak and every sample of the metrics. All kinds of one "
                 "seed share one split.",
-                f"- Time: {spent:.0f} minutes of single-threaded work, {_day(first)} to {_day(last)}.",
+                f"- Time: {spent:.0f} minutes of CPU, single-threaded, {_day(first)} to {_day(last)}.",
                 f"- Code: commit {', '.join(commits)}"
                 + (
                     " (+: with changes not yet committed)."
@@ -546,7 +568,7 @@ class Page:
             ]
         return [
             *lines,
-            "",
+            *([""] if records else []),
             "`make calibrate` runs what is missing and writes this page; stop and start it as you "
             "like. Records lie in target/calibration; they count as long as the code that made "
             "them stands, metric by metric, and limits are applied when the page is written. "
@@ -624,6 +646,6 @@ def table_head(*names: str) -> list[str]:
     return [row(*names), "|" + "---|" * len(names)]
 
 
-def page(jobs: Sequence[Job], records: Mapping[Any, Record]) -> str:
+def page(jobs: Sequence[Job], records: Mapping[Any, Record], *, stale: bool = False) -> str:
     """docs/calibration.md out of the records of the jobs that have been run."""
-    return Page(jobs, records).text()
+    return Page(jobs, records, stale=stale).text()
