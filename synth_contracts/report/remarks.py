@@ -65,7 +65,7 @@ def _traced(result: Measurement) -> str | None:
         return None
     return (
         "The published daily totals tell who was in training: tracing units by their days gains "
-        "more than chance. Totals of their own (volume: model) would not."
+        "more than chance allows."
     )
 
 
