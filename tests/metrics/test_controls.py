@@ -94,6 +94,10 @@ def _equal_to_the_metrics(comparison: Comparison, kind: Any, among: Any, units: 
     copy = copy_with(plants, targets.reached(plants.vectors), np.array(units))
     really = planted(comparison, plants, units)
     assert really.synthetic_side.entities == comparison.synthetic_side.entities + len(units)
+    ours, theirs = books.entity_scores(copy), really.entity_scores
+    assert list(ours) == list(theirs)
+    for name in theirs:  # each attack, also where another one is the best
+        assert ours[name] == pytest.approx(theirs[name], abs=1e-9), name
     measured = 0
     for metric, probe in PROBES.items():
         found, reading = measure(metric, really), probe(books).read(copy)
@@ -294,6 +298,7 @@ def test_reach_is_every_pair_that_is_nearer_than_the_nearest() -> None:
     real = (rng.normal(size=(5_000, 8)) * 30).astype(np.float32)
     rows = np.concatenate([real[:20], rng.normal(size=(30, 8)) * 30]).astype(np.float32)
     near = rng.uniform(0, 40, len(real))
+    near[:20] = 1e-3  # copies of rows that have a near synthetic row already
     gap = np.sqrt(((rows[:, None, :] - real[None]) ** 2).sum(axis=2, dtype=np.float64))
     expected = {(int(p), int(r)) for p, r in zip(*np.nonzero(gap < near), strict=True)}
     reach = Targets(real, near).reached(rows)

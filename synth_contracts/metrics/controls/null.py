@@ -19,7 +19,7 @@ from synth_contracts.metrics.privacy import k_anonymity
 from synth_contracts.metrics.registry import METRICS, measure
 
 #: Rows of each of the three tables, as long as that leaves FEWEST_ENTITIES.
-MOST_ROWS = 16_000
+MOST_ROWS = 12_000
 FEWEST_ENTITIES = 200
 
 
