@@ -71,10 +71,19 @@ def _right(metric: str, value: float | None, found: Any, audience: str) -> str:
             return f"{right:.0f} of {guesses:.0f} guesses"
     percent = f"{50 + 50 * max(-1.0, min(1.0, value)):.0f} %"
     if metric in ("membership_inference", "entity_membership_inference"):
-        return f"{percent} of its surest guesses (a coin: 50 %)"
+        return f"{percent} of its surest guesses (a coin: 50 %){_pairs(found)}"
     if metric == "outlier_membership_inference":
         return f"{percent} of pairs told apart (a coin: 50 %)"
     return ""
+
+
+def _pairs(found: Any) -> str:
+    """The gain over all units, where the attack gives it: a weak one, but of everybody."""
+    gain = finite(found.get("advantage")) if isinstance(found, Mapping) else None
+    if gain is None or "value" not in found:
+        return ""
+    flagged = ", more than chance allows" if found.get("flagged") is True else ""
+    return f"; {50 + 50 * gain:.0f} % of all pairs told apart{flagged}"
 
 
 def _named(attacks: Any) -> list[tuple[str, Any]]:

@@ -540,6 +540,8 @@ def test_totals_that_give_people_away_are_a_privacy_warning(make, card_of):
                 comparison=None,
             )
             assert ("daily totals tell who was in training" in card.html) == flagged
+            assert "56 % of all pairs told apart" in card.html
+            assert ("told apart, more than chance allows" in card.html) == flagged
 
 
 def test_replayed_totals_are_named_on_both_cards(make, card_of):
