@@ -1,4 +1,10 @@
-"""Categories that too few entities hold, grouped column by column."""
+"""Categories that too few entities hold, grouped column by column.
+
+A value counts as held by k entities only if it is also held by k entity equivalents: the number of
+equal holders with the same concentration, (sum of rows)^2 / sum of squares. This is the dominance
+rule of statistical disclosure control (Hundepool et al. 2012, ch. 4): a shop with ten customers of
+whom one makes nine tenths of the visits would show that one customer's visits.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +27,29 @@ def entities_per_value(codes: np.ndarray, entities: np.ndarray, size: int) -> np
     return np.bincount(np.unique(pairs) // width, minlength=size)
 
 
+def equivalents_per_value(codes: np.ndarray, entities: np.ndarray, size: int) -> np.ndarray:
+    """How many equal entities each code 0..size-1 is held by in effect; never more than hold it.
+
+    Args:
+        codes: shape (rows,); negative codes are left out.
+        entities: integer entity of each row.
+        size: number of codes.
+    """
+    kept = codes >= 0
+    width = int(entities.max(initial=0)) + 1
+    pairs, rows = np.unique(
+        codes[kept].astype(np.int64) * width + entities[kept], return_counts=True
+    )
+    value, held = pairs // width, rows.astype(np.float64)
+    total = np.bincount(value, weights=held, minlength=size)
+    square = np.bincount(value, weights=held**2, minlength=size)
+    return np.divide(total**2, square, out=np.zeros(size), where=square > 0)
+
+
 def group_rare(
     column: pd.Series, entities: np.ndarray, k: int, token: tuple[bool, str | None]
 ) -> np.ndarray:
-    """``column`` with every value that fewer than k entities hold replaced by the token.
+    """``column`` with every value of fewer than k entity equivalents replaced by the token.
 
     A group that is itself held by fewer than k entities takes the commonest value, as does a
     column without a token; grouped into missing, it may be that small.
@@ -32,13 +57,14 @@ def group_rare(
     Args:
         column: text, codes or booleans of a canonical frame; missing values stay.
         entities: integer entity of each row.
-        k: smallest number of entities.
+        k: smallest number of entity equivalents.
         token: what :func:`~synth_contracts.coarsening.tokens.other_token` says of the column.
     """
     codes, labels = pd.factorize(column, sort=True)
     if not len(labels):
         return column.to_numpy()
-    rare = entities_per_value(codes, entities, len(labels)) < k
+    # a hair below k: ten equal holders must count as ten
+    rare = equivalents_per_value(codes, entities, len(labels)) < k * (1 - 1e-9)
     if not rare.any():
         return column.to_numpy()
     has_token, other = token

@@ -1,13 +1,13 @@
 """Train, holdout and synthetic brought to the same number of entities, raw and coarsened.
 
 How much coarsening takes away depends on how many entities a table holds, and so does every
-distance between tables: fidelity is read on equal numbers of entities, through the same glasses
-(docs/adr/0004).
+distance between tables: fidelity is read on equal numbers of entities, coarsened by one and the
+same rule (docs/adr/0004).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -62,7 +62,10 @@ def _cut(side: Side, names: list[str], chosen: np.ndarray) -> Matched:
 
 
 def protected(three: Three, coarsening: Coarsening | None, schema: TableSchema) -> Three:
-    """The protected view of each side; the sides as they are without (an active) coarsening.
+    """The three sides coarsened as one table, with 3k for k; as they are without a coarsening.
+
+    Coarsened apart, each side merges what is rare in its own sample, and even two real tables are
+    told apart by that: a classifier reads .58 to .60 on two thirds of the baskets.
 
     Raises:
         CannotMeasure: fewer than 2k entities a side, where a view may have one class only and
@@ -75,8 +78,13 @@ def protected(three: Three, coarsening: Coarsening | None, schema: TableSchema) 
             f"{three[0].entities} entities a side are fewer than two groups of k = {coarsening.k}: "
             "coarsened, every table would look alike"
         )
+    size = three[0].entities
+    whole = pd.concat([side.frame for side in three], ignore_index=True)
+    entity = np.concatenate([side.entity + i * size for i, side in enumerate(three)])
+    view = replace(coarsening, k=3 * coarsening.k).view(whole, entity, schema)
+    ends = np.cumsum([0, *(len(side.frame) for side in three)])
     train, holdout, synthetic = (
-        Matched(coarsening.view(side.frame, side.entity, schema), side.entity, side.entities)
-        for side in three
+        Matched(view.iloc[a:b].reset_index(drop=True), side.entity, side.entities)
+        for side, a, b in zip(three, ends[:-1], ends[1:], strict=True)
     )
     return train, holdout, synthetic

@@ -50,14 +50,14 @@ def test_folds_are_by_entity(basket_thirds, monkeypatch):
 def test_the_view_gives_no_side_away(basket_thirds):
     comparison = basket_thirds.compare(basket_thirds.fresh)
     comparison.coarsening = Coarsening(10)
-    _, holdout, fresh = comparison.matched_raw(0)
-    view = detection._view(comparison, holdout, fresh)
+    _, holdout, _ = comparison.matched_raw(0)
+    view = comparison.matched(0)[1:]
     for side in view:
         assert side.frame["store_id"].nunique() < holdout.frame["store_id"].nunique()
     assert set(view[0].frame["store_id"]) <= set(view[1].frame["store_id"]) | set(
         holdout.frame["store_id"]
     ) | {"-1", "other", None}
-    assert detection.told_apart(comparison, *view, "value").value < 0.62
+    assert read(comparison).value < 0.62
 
 
 def test_few_entities_are_not_measured(make_toy, remake):

@@ -27,14 +27,14 @@ def test_fresh_entities_read_clean(table, request):
     assert found.value <= 0.35
     assert set(found.details["attacks"]) == {"link", "closest", "hole", "aggregate"}
     assert not found.details["attacks"]["aggregate"]["flagged"]
-    assert found.details["spread"] == pytest.approx(30**-0.5)
+    assert found.details["spread"] == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("table", ["basket_thirds", "flight_thirds"])
 def test_whole_entities_pasted_in_are_seen(table, request):
     thirds = request.getfixturevalue(table)
     key = thirds.schema.roles.entity_key
-    some = thirds.train[key].drop_duplicates().sample(30, random_state=1)
+    some = thirds.train[key].drop_duplicates().sample(70, random_state=1)
     rows = thirds.train[thirds.train[key].isin(some)].copy()
     rows[key] = "new " + rows[key].astype(str)
     leaked = pd.concat([thirds.fresh, rows], ignore_index=True)

@@ -176,20 +176,13 @@ class EntityMembership:
         self._ties = _Ties(books.comparison, "entity ties", people.entities)
 
     def read(self, copy: Copy) -> Reading:
-        """2 PPV - 1 of ``link``, or of a better attack that is certain of a leak."""
+        """2 PPV - 1 of the best attack."""
         scores = self._books.entity_scores(copy)
         first = {
             name: _first(believed, self._ties.of(name), self._most)
             for name, believed in scores.items()
         }
-        shares = {name: self._sides.share(rows, self._guesses) for name, rows in first.items()}
-        best = shares[entity_membership_inference.FIRST]
-        for name in sorted(shares, key=lambda n: -shares[n]):
-            if shares[name] <= best:
-                break
-            if self._sides.certain(name, first[name], shares[name], self._guesses, len(scores)):
-                best = shares[name]
-                break
+        best = max(self._sides.share(rows, self._guesses) for rows in first.values())
         return Reading(2 * best - 1)
 
 

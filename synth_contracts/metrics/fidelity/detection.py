@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -57,14 +57,15 @@ def measure(
     need_rows(comparison, "train", "holdout", "synthetic")
     need_features(comparison)
     need_split(comparison)
-    train, holdout, synthetic = comparison.matched_raw(0)
+    _, holdout, synthetic = comparison.matched_raw(0)
     if holdout.entities < _FEWEST:
         raise CannotMeasure(
             f"{holdout.entities} entities a side: fewer than {_FEWEST} teach a classifier nothing"
         )
-    found = told_apart(comparison, *_view(comparison, holdout, synthetic), "value")
-    floor = told_apart(comparison, *_view(comparison, holdout, train), "floor")
-    copies = told_apart(comparison, *_view(comparison, train, synthetic), "train")
+    seen, unseen, made = comparison.matched(0)
+    found = told_apart(comparison, unseen, made, "value")
+    floor = told_apart(comparison, unseen, seen, "floor")
+    copies = told_apart(comparison, seen, made, "train")
     raw = found
     if comparison.coarsening is not None and comparison.coarsening.on:
         raw = told_apart(comparison, holdout, synthetic, "value")
@@ -104,25 +105,6 @@ class Told:
     variance: float
     rows: int
     entities: int
-
-
-def _view(comparison: Comparison, real: Matched, other: Matched) -> tuple[Matched, Matched]:
-    """Both sides coarsened as one table of twice the entities, with 2k for k.
-
-    Coarsened apart, each side merges what is rare in its own sample, and a classifier tells even
-    two real tables by that (.58 to .60 on two thirds of the baskets, measured).
-    """
-    coarsening = comparison.coarsening
-    if coarsening is None or not coarsening.on:
-        return real, other
-    both = pd.concat([real.frame, other.frame], ignore_index=True)
-    entity = np.concatenate([real.entity, other.entity + real.entities])
-    view = replace(coarsening, k=2 * coarsening.k).view(both, entity, comparison.schema)
-    end = len(real.frame)
-    return (
-        Matched(view.iloc[:end].reset_index(drop=True), real.entity, real.entities),
-        Matched(view.iloc[end:].reset_index(drop=True), other.entity, other.entities),
-    )
 
 
 def told_apart(comparison: Comparison, real: Matched, other: Matched, label: str) -> Told:

@@ -88,6 +88,7 @@ class Holders:
 
     @classmethod
     def of(cls, side: Side, distinct: npt.NDArray[np.uint64], size: int) -> Holders:
+        """Holders of the ``distinct`` row hashes, ascending, when ``size`` entities are chosen."""
         place = np.searchsorted(distinct, side.rows_hash)
         place = np.minimum(place, len(distinct) - 1)
         held = distinct[place] == side.rows_hash
