@@ -56,7 +56,7 @@ def _asked(rules: Sequence[Rule], reported: Sequence[str]) -> list[tuple[str, Ma
     found: dict[str, Mapping[str, Any]] = {}
     for metric, options in [*asked, *((name, {}) for name in reported)]:
         known = METRICS.get(metric)
-        if known is None or known.scope != "table" or metric == k_anonymity.ID:
+        if known is None or known.scope == "column" or metric == k_anonymity.ID:
             continue
         if known.family in ("privacy", "fidelity"):
             found.setdefault(metric, options)
