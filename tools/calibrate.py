@@ -41,7 +41,7 @@ PRESETS = ("strict", "standard", "exploratory")
 NULL_SPLITS = 300
 LEAKS_OF_A_KIND = 50
 #: Splits of a kind on a table on which nothing is demanded of it.
-UNDEMANDED = 10
+UNDEMANDED = 5
 #: Rooms whose code decides a measurement; the contract's room decides only what is asked.
 MEASURING_ROOMS = ("metrics", "tables", "coarsening")
 
@@ -65,7 +65,7 @@ KINDS = {
     for kind in (
         Kind("null", "fresh entities, no leak"),
         Kind("bootstrap", "rows of train drawn with replacement", 0.96),
-        Kind("exact", "1 % of the rows are random train rows as they are", 0.96),
+        Kind("exact", "1 % of the rows are random train rows as they are", 0.96, "noisy"),
         Kind("isolated", "1 % are the train rows farthest from any holdout row", 0.96),
         Kind("whole", "1 % of the entities are the largest of train, with all rows", 0.96, "whole"),
         Kind(
@@ -75,8 +75,8 @@ KINDS = {
             "noisy",
         ),
         Kind("shifted", "as noisy, but every date moves by one day to either side", None, "none"),
-        Kind("interpolated", "5 % lie between two like train rows", None, "noisy"),
-        Kind("near", "5 % are train rows moved by one unit of the last digit", None, "noisy"),
+        Kind("interpolated", "5 % lie between two like train rows", None, "none"),
+        Kind("near", "5 % are train rows moved by one unit of the last digit", None, "none"),
     )
 }
 
@@ -149,8 +149,14 @@ def rule_key(metric: str, column: str | None, options: Mapping[str, Any]) -> str
 
 
 @functools.cache
-def asked(name: str, kinds: tuple[tuple[str, str], ...]) -> dict[str, tuple[str, Any, Any]]:
-    """Key -> (metric, column, options) of everything that any preset judges or reports."""
+def asked(
+    name: str, kinds: tuple[tuple[str, str], ...], *, all_rules: bool
+) -> dict[str, tuple[str, Any, Any]]:
+    """Key -> (metric, column, options) of what any preset judges or reports.
+
+    ``all_rules`` of null tables; of leaks only what a privacy rule judges: they are to be seen by
+    those alone.
+    """
     from synth_contracts.metrics import METRICS
 
     found = {}
@@ -159,7 +165,7 @@ def asked(name: str, kinds: tuple[tuple[str, str], ...]) -> dict[str, tuple[str,
         wanted = [(rule.metric, rule.column, rule.options) for rule in contract.rules]
         wanted += [(metric, None, {}) for metric in contract.report_only]
         for one in wanted:
-            if one[0] in METRICS:
+            if one[0] in METRICS and (all_rules or METRICS[one[0]].family == "privacy"):
                 found[rule_key(*one)] = one
     return found
 
@@ -231,6 +237,7 @@ def measure(job: Job, frame: Any, wanted: set[str] | None = None) -> dict[str, A
         wanted: keys of the measurements to make; None for all.
     """
     from synth_contracts import metrics
+    from synth_contracts.coarsening import Coarsening
     from synth_contracts.expectations.measured import Measuring, result_to_json
     from synth_contracts.tables import canonical, duckdb_types, resolve
 
@@ -246,11 +253,14 @@ def measure(job: Job, frame: Any, wanted: set[str] | None = None) -> dict[str, A
         schema=schema,
         k=contract.k,
         seed=job.seed,
+        coarsening=Coarsening.of(contract),
     )
     measuring = Measuring(comparison)
     codes = metric_digests()
     results = {}
-    for key, (metric, column, options) in asked(job.table, kinds).items():
+    for key, (metric, column, options) in asked(
+        job.table, kinds, all_rules=job.kind == "null"
+    ).items():
         if wanted is None or key in wanted:
             result = result_to_json(measuring.measure(metric, column, options))
             for aside in ("details", "method", "compared_with"):
@@ -405,7 +415,7 @@ def missing(record: Mapping[str, Any] | None, job: Job) -> set[str] | None:
     codes = metric_digests()
     return {
         key
-        for key, (metric, _, _) in asked(job.table, kinds).items()
+        for key, (metric, _, _) in asked(job.table, kinds, all_rules=job.kind == "null").items()
         if record["results"].get(key, {}).get("code") != codes[metric]
     }
 

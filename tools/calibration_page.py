@@ -174,7 +174,9 @@ class Page:
                 stale
                 or all(
                     record["results"].get(key, {}).get("code") == current[metric]
-                    for key, (metric, _, _) in asked(job.table, _kinds(record)).items()
+                    for key, (metric, _, _) in asked(
+                        job.table, _kinds(record), all_rules=job.kind == "null"
+                    ).items()
                 )
             )
 
@@ -387,7 +389,7 @@ class Page:
             *lines,
             "",
             "Counted are: of `whole`, tables with entities but flights, where an entity is an "
-            "aeroplane; of `noisy`, `interpolated` and `near`, tables of seven columns and more.",
+            "aeroplane; of `exact` and `noisy`, tables of seven columns and more.",
             "",
         ]
 
@@ -532,7 +534,9 @@ class Page:
         found = []
         for job in jobs:
             record = self.done[job]
-            for key, (metric, column, _) in asked(job.table, _kinds(record)).items():
+            for key, (metric, column, _) in asked(
+                job.table, _kinds(record), all_rules=job.kind == "null"
+            ).items():
                 if (metric, column) != (rule_id, None):
                     continue
                 stored = record["results"].get(key)

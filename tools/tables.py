@@ -41,8 +41,8 @@ class Table:
 
     ``origin`` says where it comes from, ``first`` (time column, days) how much of its period is
     used: many entities weigh more than a long time, and the rows of both must be measured a
-    thousand times. ``noisy`` tells whether noisy copies are demanded to be seen (seven columns and
-    more); ``whole`` whether entities that are pasted whole are.
+    thousand times. ``noisy`` tells whether single copied rows, exact or noisy, are demanded to be
+    seen (seven columns and more: on fewer, fresh rows equal real ones by chance); ``whole`` whether entities that are pasted whole are.
     """
 
     name: str

@@ -67,7 +67,11 @@ def korn_graubard(
         effective: the largest sample size to grant (for shares of 0 and 1: number of entities).
         tests: how many shares are looked at; levels are divided by it (Bonferroni).
         attempt: the one-sided bounds hold at 1 - .05 / attempt.
+
+    Without a finite variance the limits are 0 and 1.
     """
+    if not np.isfinite(variance) or not np.isfinite(share):
+        return Interval(0.0, 1.0, 0.0, 1.0)  # nothing is known of its spread
     binomial = share * (1 - share)
     size = min(effective, binomial / variance) if variance > 0 and binomial > 0 else effective
     hits = share * size

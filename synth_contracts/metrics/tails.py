@@ -117,11 +117,14 @@ def advantage(members: Floats, others: Floats) -> tuple[float, float]:
     """2 AUC - 1 in -1 .. 1 of independent scores, ties counted half, and its variance.
 
     The variance is that of DeLong, DeLong, Clarke-Pearson 1988, and never below that of one
-    undecided pair: a perfect ranking of few entities is not certain.
+    undecided pair: a perfect ranking of few entities is not certain. One candidate alone on a
+    side has no variance to show: infinite.
     """
     m, n = len(members), len(others)
     ranks = stats.rankdata(np.concatenate([members, others]))
     above = (ranks[:m] - stats.rankdata(members)) / n
     below = 1 - (ranks[m:] - stats.rankdata(others)) / m
+    if min(m, n) < 2:
+        return 2 * float(above.mean()) - 1, float("inf")
     spread = sum(float(np.var(part, ddof=1)) / len(part) for part in (above, below))
     return 2 * float(above.mean()) - 1, 4 * max(spread, 0.25 / (min(m, n) ** 2))

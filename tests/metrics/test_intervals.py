@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -14,6 +16,7 @@ from synth_contracts.metrics.intervals import (
     normal,
     sample,
 )
+from synth_contracts.metrics.tails import advantage
 
 
 def test_clustered_variance_by_hand():
@@ -90,3 +93,14 @@ def test_samples_are_of_the_size_asked():
     assert sample(r, 10, 4).sum() == 4
     assert all(mask.sum() == 5 for mask in halves(r, 11, 3))
     assert next(halves(r, 1)).sum() == 1
+
+
+@pytest.mark.parametrize("variance", [math.nan, math.inf])
+def test_a_share_without_a_variance_may_be_anything(variance):
+    limit = korn_graubard(0.5, variance, 100, 1)
+    assert (limit.lower, limit.upper, limit.bound_lower, limit.bound_upper) == (0, 1, 0, 1)
+
+
+def test_one_candidate_on_a_side_has_no_variance():
+    value, variance = advantage(np.array([1.0]), np.array([0.0, 0.5]))
+    assert (value, variance) == (1.0, math.inf)
