@@ -22,9 +22,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "target" / "shows"
 SEED_FILE = ROOT / "warehouse" / "seeds" / "complete_journey_baskets.parquet"
-FLIGHTS = ROOT / "tests" / "data" / "flights_extract.parquet"
 SEEDS = range(1, 11)
-PRIVACY = {"membership_inference", "identical_match", "nearest_neighbor_distance"}
+#: Builds of the replayed and of the strict contract.
+FEWER = range(1, 6)
 
 
 def tree_rss(pid: int) -> int:
@@ -78,18 +78,26 @@ def measured(command: list[str], *, cwd: Path, env: dict[str, str]) -> dict[str,
     }
 
 
-def project(folder: Path, *, seed: int, demo_split: bool) -> dict[str, str]:
-    """A project of its own with the demo's transactions contract at another seed; its environment."""
+def project(
+    folder: Path, *, seed: int, demo_split: bool, preset: str = "standard", volume: str = "model"
+) -> dict[str, str]:
+    """A project of its own with the demo's transactions contract, a little changed; its environment."""
     import duckdb
 
     (folder / "contracts").mkdir(parents=True)
     (folder / "warehouse").mkdir(mode=0o700)
     text = (ROOT / "contracts" / "transactions.odcs.yaml").read_text()
-    if text.count("seed: 7") != 1:
-        raise SystemExit("contracts/transactions.odcs.yaml no longer holds `seed: 7` exactly once")
-    (folder / "contracts" / "transactions.odcs.yaml").write_text(
-        text.replace("seed: 7", f"seed: {seed}")
-    )
+    for old, new in (
+        ("seed: 7", f"seed: {seed}"),
+        ("preset: standard", f"preset: {preset}"),
+        ("volume: model", f"volume: {volume}"),
+    ):
+        if text.count(old) != 1:
+            raise SystemExit(
+                f"contracts/transactions.odcs.yaml no longer holds `{old}` exactly once"
+            )
+        text = text.replace(old, new)
+    (folder / "contracts" / "transactions.odcs.yaml").write_text(text)
     split = "splitKey: demo\n" if demo_split else ""
     (folder / "synth-contracts.yml").write_text(
         f"name: shows\n{split}targets:\n  dev:\n    servers:\n"
@@ -125,101 +133,89 @@ def build_cost() -> dict[str, Any]:
     }
 
 
-def seed_promoted(seed: int) -> dict[str, Any]:
-    """Show 3: the demo's contract at one generator seed, with a split key and registry of its own."""
+def built(seed: int, *, preset: str = "standard", volume: str = "model") -> dict[str, Any]:
+    """The demo's contract at one generator seed, with a split key and registry of its own."""
     with tempfile.TemporaryDirectory() as where:
         folder = Path(where)
-        env = project(folder, seed=seed, demo_split=False)
+        env = project(folder, seed=seed, demo_split=False, preset=preset, volume=volume)
         run = measured([*COMMAND, "build"], cwd=folder, env=env)
         result = json.loads((folder / "target" / "run_results.json").read_text())["results"][0]
-        card = (
-            json.loads(Path(result["card"]).with_suffix(".json").read_text())
-            if result["card"]
-            else {}
-        )
+        card: dict[str, Any] = {}
+        if result["card"]:
+            card = json.loads(Path(result["card"]).with_suffix(".json").read_text())
+    tracing = [
+        attack for attack in card.get("attacks", [])
+        if (attack["metric"], attack["attack"]) == ("entity_membership_inference", "aggregate")
+    ]  # fmt: skip
     return {
         "exit": run["exit"],
         "wall": run["wall"],
+        "mib": run["mib"],
+        "steps": result["timings"],
         "message": result["message"],
         "rules": card.get("rules", []),
+        "controls": card.get("controls"),
+        "tracing": tracing[0] if tracing else None,
         "held": run["exit"] == 0,
     }
 
 
-def _tables() -> dict[str, dict[str, Any]]:
-    return {
-        "baskets": {
-            "file": SEED_FILE,
-            "contract": ROOT / "contracts" / "transactions.odcs.yaml",
-            "numeric": ["n_items", "amount", "n_departments", "retail_disc", "coupon_disc"],
-        },
-        "flights": {
-            "file": FLIGHTS,
-            "contract": ROOT / "tests" / "data" / "flights.odcs.yaml",
-            "numeric": ["dep_delay", "arr_delay", "air_time", "distance"],
-        },
-    }
+EVALUATE = """
+import json, resource, sys, time
+import pyarrow.parquet as pq
+import synth_contracts as sc
+tables = {name: pq.read_table(f"{sys.argv[1]}/{name}.parquet")
+          for name in ("train", "holdout", "synthetic")}
+contract = sc.load_contract(sys.argv[2])
+started = time.perf_counter()
+evaluation = sc.evaluate(contract, **tables, seed=1)
+print(json.dumps({
+    "evaluate": round(time.perf_counter() - started, 1),
+    "controls": evaluation.controls["seconds"],
+    "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    "outcome": sc.judge(contract, evaluation).outcome.value,
+}))
+"""
 
 
-def leaks_told(table: str, seed: int) -> dict[str, Any]:
-    """Show 4: fresh entities pass every privacy rule; three leaks are blocked; one table, one seed."""
-    import leaks
-    import pandas as pd
+def evaluation_cost() -> dict[str, Any]:
+    """Show 8: the whole evaluation of a candidate of the demo, positive control included, cold."""
+    import pyarrow.parquet as pq
 
-    import synth_contracts as sc
+    from synth_contracts import load_contract
+    from synth_contracts.generate import generate
+    from synth_contracts.source.snapshot import SourceTable
+    from synth_contracts.source.split import DEMO_SECRET, split
+    from synth_contracts.tables import canonical, duckdb_types, resolve, restore
 
-    setting = _tables()[table]
-    contract = sc.load_contract(setting["contract"])
-    without = _without_identical(setting["contract"])
-    entity, time_index = contract.roles.entity_key, contract.roles.time_index
-    keys = [entity, *(c.name for c in contract.columns if c.primary_key)]
-    split = leaks.thirds(pd.read_parquet(setting["file"]), entity, seed)
-    near = leaks.near_copies(split, keys, setting["numeric"], time_index, seed)
-    kinds = {
-        "null": (contract, split.fresh),
-        "bootstrap": (contract, leaks.bootstrap(split, keys, seed)),
-        "isolated": (contract, leaks.isolated(split, keys, seed)),
-        "near": (without, near),
-    }
-    out: dict[str, Any] = {}
-    for kind, (rules, synthetic) in kinds.items():
-        start = time.perf_counter()
-        evaluation = sc.evaluate(
-            rules, train=split.train, holdout=split.holdout, synthetic=synthetic, seed=seed
-        )
-        verdict = sc.judge(rules, evaluation)
-        privacy = [s for s in verdict.states if s.metric in PRIVACY]
-        failed = sorted(s.metric for s in privacy if s.status == "failed" and s.number is not None)
-        passes = all(s.status in {"passed", "not_asked"} for s in privacy)
-        out[kind] = {
-            "outcome": verdict.outcome.value,
-            "privacy_failed": failed,
-            "values": {s.metric: s.value for s in privacy},
-            "seconds": round(time.perf_counter() - start, 1),
-            "held": passes
-            if kind == "null"
-            else "membership_inference" in failed
-            if kind == "near"
-            else verdict.outcome.value == "FAILED" and bool(failed),
-        }
-    return out
-
-
-def _without_identical(path: Path) -> Any:
-    import synth_contracts as sc
-
-    text = path.read_text()
-    if text.count("preset: standard") != 1:
-        raise SystemExit(f"{path} no longer holds `preset: standard` exactly once")
-    indent = " " * (text[: text.index("preset: standard")].rsplit("\n", 1)[1].count(" "))
+    path = ROOT / "contracts" / "transactions.odcs.yaml"
+    contract = load_contract(path)
+    table = pq.read_table(SEED_FILE)
+    schema = resolve(contract, duckdb_types(table))
+    source = SourceTable(schema, table, "", len(table), "")
+    sides = split(source, contract, DEMO_SECRET)
+    made = generate(
+        contract, canonical(sides.train, schema), schema,
+        secret_seed=7, rows=len(table), progress=lambda _: None,
+    )  # fmt: skip
+    runs = []
     with tempfile.TemporaryDirectory() as where:
-        copy = Path(where) / path.name
-        copy.write_text(
-            text.replace(
-                "preset: standard", f"preset: standard\n{indent}disable: [identical_match]"
-            )
-        )
-        return sc.load_contract(copy)
+        for name, part in (
+            ("train", sides.train), ("holdout", sides.holdout),
+            ("synthetic", restore(made.frame, schema)),
+        ):  # fmt: skip
+            pq.write_table(part, f"{where}/{name}.parquet")
+        for _ in range(3):
+            run = measured(
+                [sys.executable, "-c", EVALUATE, where, str(path)], cwd=ROOT,
+                env={"PYTHONPATH": str(ROOT)},
+            )  # fmt: skip
+            said = json.loads(run["output"].strip().splitlines()[-1])
+            runs.append({"wall": run["wall"], "tree_mib": run["mib"], **said})
+    return {
+        "runs": runs,
+        "held": all(r["wall"] < 30 and r["tree_mib"] < 1024 for r in runs),
+    }
 
 
 def two_clones() -> dict[str, Any]:
@@ -288,15 +284,13 @@ def help_time() -> dict[str, Any]:
 
 
 JOBS: dict[str, Any] = {
-    "2-build-cost": build_cost,
-    "10-help": help_time,
-    "9-two-clones": two_clones,
-    **{f"3-seed-{s:02}": lambda s=s: seed_promoted(s) for s in SEEDS},
-    **{
-        f"4-{t}-{s:02}": lambda t=t, s=s: leaks_told(t, s)
-        for s in SEEDS
-        for t in ("flights", "baskets")
-    },
+    "cost-build": build_cost,
+    "cost-evaluation": evaluation_cost,
+    "help": help_time,
+    **{f"standard-{seed:02}": lambda seed=seed: built(seed) for seed in SEEDS},
+    **{f"strict-{seed:02}": lambda seed=seed: built(seed, preset="strict") for seed in FEWER},
+    **{f"replay-{seed:02}": lambda seed=seed: built(seed, volume="replay") for seed in FEWER},
+    "two-clones": two_clones,
 }
 
 
@@ -338,12 +332,13 @@ def summary() -> str:
         f"{len(found)} of {len(JOBS)} jobs have run, on commit {', '.join(commits) or '-'}.",
         "",
     ]
-    lines += _show_2(found) + _show_3(found) + _show_4(found) + _show_9(found) + _show_10(found)
+    lines += _build(found) + _evaluation(found) + _standard(found) + _strict(found)
+    lines += _replay(found) + _clones(found) + _help(found)
     return "\n".join(lines) + "\n"
 
 
-def _show_2(found: dict[str, Any]) -> list[str]:
-    body = found.get("2-build-cost")
+def _build(found: dict[str, Any]) -> list[str]:
+    body = found.get("cost-build")
     lines = ["## Cost of one full build", "", "`synth-contracts build --full-refresh` of the demo's "
              "transactions (155,848 rows x 15 columns, preset standard), whole process tree, cold.", ""]  # fmt: skip
     if not body:
@@ -357,58 +352,100 @@ def _show_2(found: dict[str, Any]) -> list[str]:
             f"{'held' if body['held'] else 'NOT held'} in every run.", ""]  # fmt: skip
 
 
-def _show_3(found: dict[str, Any]) -> list[str]:
-    runs = {s: found.get(f"3-seed-{s:02}") for s in SEEDS}
-    done = {s: body for s, body in runs.items() if body}
+def _evaluation(found: dict[str, Any]) -> list[str]:
+    body = found.get("cost-evaluation")
+    lines = ["## Cost of one evaluation", "", "`evaluate()` of a candidate of the whole baskets (train "
+             "and holdout 155,848 rows together, candidate as many), every rule of standard, positive "
+             "control and null: a cold process from Parquet files, start of Python and reading "
+             "included.", ""]  # fmt: skip
+    if not body:
+        return [*lines, "Not run.", ""]
+    lines += ["| run | wall s | of it evaluate() | of it positive control and null | peak MiB | outcome |",
+              "|---|---|---|---|---|---|"]  # fmt: skip
+    for number, run in enumerate(body["runs"], 1):
+        lines.append(
+            f"| {number} | {run['wall']} | {run['evaluate']} | {run['controls']:.1f} "
+            f"| {run['tree_mib']} | {run['outcome']} |"
+        )
+    return [*lines, "", "Limits 30 s and 1,024 MiB: "
+            f"{'held' if body['held'] else 'NOT held'} in every run.", ""]  # fmt: skip
+
+
+def _builds(found: dict[str, Any], name: str) -> list[tuple[str, dict[str, Any]]]:
+    return [(job.rpartition("-")[2], body) for job, body in found.items() if job.startswith(name)]
+
+
+def _cell(text: str) -> str:
+    return text.splitlines()[0].replace("|", "/")
+
+
+def _standard(found: dict[str, Any]) -> list[str]:
+    done = _builds(found, "standard-")
     lines = ["## The transactions contract at ten generator seeds", "",
-             "Each with a split key and a registry of its own.", "",
+             "Preset standard, each with a split key and a registry of its own.", "",
              "| seed | exit | outcome |", "|---|---|---|"]  # fmt: skip
-    lines += [f"| {s} | {b['exit']} | {b['message'].splitlines()[0]} |" for s, b in done.items()]
-    promoted = sum(b["held"] for b in done.values())
-    return [*lines, "", f"Promoted: {promoted} of {len(done)} run (asked: at least 9 of 10).", ""]
+    lines += [f"| {int(seed)} | {b['exit']} | {_cell(b['message'])} |" for seed, b in done]
+    promoted = sum(b["held"] for _, b in done)
+    lines += ["", f"Promoted: {promoted} of {len(done)} run (asked: at least 9 of 10).", ""]
+    return [*lines, *_controls(done)]
 
 
-def _show_4(found: dict[str, Any]) -> list[str]:
-    asked = {
-        "null": "passes every privacy rule but k_anonymity (asked 19 of 20)",
-        "bootstrap": "FAILED by a finite privacy value (asked 19 of 20)",
-        "isolated": "FAILED by a finite privacy value (asked 19 of 20)",
-        "near": "FAILED with membership_inference named, identical_match off (asked 18 of 20)",
-    }
-    lines = ["## Told apart", "",
-             "Thirds by entity (train, holdout, fresh), through `evaluate` and `judge`. Median "
-             "(smallest to largest) of membership_inference, limit 0.25. k_anonymity is left out: it "
-             "is a construction check that real rows do not pass, so a null's whole verdict is "
-             "FAILED.", "",
-             "| kind | table | membership_inference | PASSED | FAILED | NOT_EVALUATED | held |",
-             "|---|---|---|---|---|---|---|"]  # fmt: skip
-    totals = []
-    for kind, claim in asked.items():
-        held = count = 0
-        for table in ("baskets", "flights"):
-            bodies = [b for s in SEEDS if (b := found.get(f"4-{table}-{s:02}"))]
-            if not bodies:
-                continue
-            values = [b[kind]["values"]["membership_inference"] for b in bodies]
-            known = [v for v in values if v is not None]
-            spread = (
-                f"{statistics.median(known):.2f} ({min(known):.2f} to {max(known):.2f})"
-                if known
-                else "-"
-            )
-            outcomes = [b[kind]["outcome"] for b in bodies]
-            good = sum(b[kind]["held"] for b in bodies)
-            held, count = held + good, count + len(bodies)
-            cells = " | ".join(
-                str(outcomes.count(o)) for o in ("PASSED", "FAILED", "NOT_EVALUATED")
-            )
-            lines.append(f"| {kind} | {table} | {spread} | {cells} | {good} of {len(bodies)} |")
-        totals.append(f"- {kind}: {held} of {count}: {claim}")
-    return [*lines, "", *totals, ""]
+def _controls(done: list[tuple[str, dict[str, Any]]]) -> list[str]:
+    """Smallest planted leaks that would have been blocked, over the promoted builds."""
+    seen: dict[tuple[str, str], list[tuple[int | None, int]]] = {}
+    for _, body in done:
+        if body["held"] and body["controls"]:
+            for kind in body["controls"]["kinds"]:
+                key = (kind["title"], kind["among_words"])
+                seen.setdefault(key, []).append((kind["smallest"], kind["largest_tried"]))
+    if not seen:
+        return []
+    lines = ["Smallest leak that the run would have blocked with 80 % power, in households, over the "
+             "promoted builds:", "",
+             "| leak | among households | smallest, median (range) | not even the largest tried |",
+             "|---|---|---|---|"]  # fmt: skip
+    for (title, among), found in seen.items():
+        known = sorted(smallest for smallest, _ in found if smallest is not None)
+        blind = len(found) - len(known)
+        told = f"{statistics.median(known):g} ({known[0]} to {known[-1]})" if known else "-"
+        most = max(largest for _, largest in found)
+        lines.append(
+            f"| {title} | {among} | {told} | {blind} of {len(found)} (tried up to {most}) |"
+        )
+    return [*lines, ""]
 
 
-def _show_9(found: dict[str, Any]) -> list[str]:
-    body = found.get("9-two-clones")
+def _strict(found: dict[str, Any]) -> list[str]:
+    done = _builds(found, "strict-")
+    lines = ["## The same contract under strict", "", "| seed | exit | outcome |", "|---|---|---|"]
+    lines += [f"| {int(seed)} | {b['exit']} | {_cell(b['message'])} |" for seed, b in done]
+    exits = [b["exit"] for _, b in done]
+    return [*lines, "", f"PASSED {exits.count(0)}, FAILED {exits.count(1)}, NOT_EVALUATED "
+            f"{exits.count(3)} of {len(exits)} run.", ""]  # fmt: skip
+
+
+def _replay(found: dict[str, Any]) -> list[str]:
+    lines = ["## Replayed daily totals against the aggregate attack", "",
+             "The same contract with `volume: replay` and with `volume: model`. Gain: 2 AUC - 1 of the "
+             "tracing attack over all households; flagged: certainly above .05.", "",
+             "| volume | builds | flagged | gain, median (range) | blocked by recognized_entities |",
+             "|---|---|---|---|---|"]  # fmt: skip
+    for volume, name in (("replay", "replay-"), ("model", "standard-")):
+        done = [b for _, b in _builds(found, name) if b.get("tracing")]
+        if not done:
+            continue
+        gains = sorted(b["tracing"]["gain"] for b in done)
+        flagged = sum(bool(b["tracing"]["flagged"]) for b in done)
+        blocked = sum("recognized_entities" in b["message"] for b in done)
+        lines.append(
+            f"| {volume} | {len(done)} | {flagged} | {statistics.median(gains):.2f} "
+            f"({gains[0]:.2f} to {gains[-1]:.2f}) | {blocked} |"
+        )
+    return [*lines, ""]
+
+
+def _clones(found: dict[str, Any]) -> list[str]:
+    body = found.get("two-clones")
     lines = ["## Two clones, one split key", ""]
     if not body:
         return [*lines, "Not run.", ""]
@@ -418,8 +455,8 @@ def _show_9(found: dict[str, Any]) -> list[str]:
             "none in one release that is not in the other (EXCEPT ALL both ways).", ""]  # fmt: skip
 
 
-def _show_10(found: dict[str, Any]) -> list[str]:
-    body = found.get("10-help")
+def _help(found: dict[str, Any]) -> list[str]:
+    body = found.get("help")
     lines = ["## Help", ""]
     if not body:
         return [*lines, "Not run.", ""]

@@ -57,6 +57,7 @@ def _of(result: Measurement, audience: str) -> list[dict[str, Any]]:
                 "interval": None if lower is None or upper is None else [lower, upper],
                 "chance": 0.0,
                 "right": _right(result.metric, value, found, audience),
+                **_gain(found, audience),
             }
         )
     return rows
@@ -75,6 +76,15 @@ def _right(metric: str, value: float | None, found: Any, audience: str) -> str:
     if metric == "outlier_membership_inference":
         return f"{percent} of pairs told apart (a coin: 50 %)"
     return ""
+
+
+def _gain(found: Any, audience: str) -> dict[str, Any]:
+    """``gain`` (2 AUC - 1 over all units) and ``flagged``, where the attack has them."""
+    gain = finite(found.get("advantage")) if isinstance(found, Mapping) else None
+    if gain is None or "flagged" not in found:
+        return {}
+    told = rounded(gain) if audience == "analyst" else gain
+    return {"gain": told, "flagged": found["flagged"] is True}
 
 
 def _pairs(found: Any) -> str:
