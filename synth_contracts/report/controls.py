@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from synth_contracts.contract.model import Contract
+from synth_contracts.gate import BLIND_KINDS
 from synth_contracts.metrics.measurement import Evaluation
 from synth_contracts.report.meanings import meaning_of
 from synth_contracts.report.numbers import blurred, finite, rounded
@@ -94,7 +95,10 @@ def _kind(
         "reason": _said(item.get("reason"), audience),
         "note": _said(item.get("note"), audience),
         "blind": bool(
-            most is not None and not item.get("reason") and (smallest is None or smallest > most)
+            most is not None
+            and name in BLIND_KINDS
+            and not item.get("reason")
+            and (smallest is None or smallest > most)
         ),
         "curve": _curve(item.get("curve"), audience),
     }
@@ -144,6 +148,8 @@ def _sentences(kinds: Sequence[Mapping[str, Any]], contract: Contract) -> list[s
         among = kind["among_words"]
         if kind["reason"]:
             words = f"could not be planted ({among}), {kind['reason']}"
+        elif kind["smallest"] == 0:
+            words = f"{among}, the candidate is blocked as it is"
         elif kind["smallest"] is not None:
             words = f"from {kind['smallest']:,} {many} {among} on"
         elif kind["largest_tried"]:

@@ -457,7 +457,8 @@ def test_what_attacks_read_on_planted_copies_is_the_owners(wide):
 
 def test_blind_is_said_when_the_contract_asks_for_more(make, card_of):
     contract, evaluation = make.wide()
-    for most, kinds in ((11, 6), (12, 4), (250, 2), (500, 2), (None, 0)):
+    # noisy copies and mixtures do not count: nobody sees them on a narrow table
+    for most, kinds in ((6, 4), (11, 2), (12, 0), (None, 0)):
         asked = replace(contract, blind_above=most)
         again = replace(evaluation, contract_digest=asked.digest)
         for audience in AUDIENCES:
