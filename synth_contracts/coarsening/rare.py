@@ -51,8 +51,9 @@ def group_rare(
 ) -> np.ndarray:
     """``column`` with every value of fewer than k entity equivalents replaced by the token.
 
-    A group that is itself held by fewer than k entities takes the commonest value, as does a
-    column without a token; grouped into missing, it may be that small.
+    A group that is itself held by fewer than k entities takes the commonest value that is not rare,
+    as does a column without a token; grouped into missing, it may be that small. A second time
+    changes nothing: a commonest value that its new rows make rare is grouped in turn.
 
     Args:
         column: text, codes or booleans of a canonical frame; missing values stay.
@@ -60,18 +61,31 @@ def group_rare(
         k: smallest number of entity equivalents.
         token: what :func:`~synth_contracts.coarsening.tokens.other_token` says of the column.
     """
+    while True:  # each round but the last leaves fewer values
+        grouped, merged = _group_once(column, entities, k, token)
+        if not merged:
+            return grouped
+        column = pd.Series(grouped, dtype=object)
+
+
+def _group_once(
+    column: pd.Series, entities: np.ndarray, k: int, token: tuple[bool, str | None]
+) -> tuple[np.ndarray, bool]:
+    """The grouped column, and whether rows went to a value that others hold already."""
     codes, labels = pd.factorize(column, sort=True)
     if not len(labels):
-        return column.to_numpy()
+        return column.to_numpy(), False
     # a hair below k: ten equal holders must count as ten
     rare = equivalents_per_value(codes, entities, len(labels)) < k * (1 - 1e-9)
     if not rare.any():
-        return column.to_numpy()
+        return column.to_numpy(), False
     has_token, other = token
     group = np.append(rare | (labels == other), False)
     alone = len(np.unique(entities[group[codes]])) < k
-    if not has_token or (alone and other is not None):
-        other = labels[int(np.bincount(codes[codes >= 0]).argmax())]
+    merged = not has_token or (alone and other is not None)
+    if merged:
+        count = np.bincount(codes[codes >= 0], minlength=len(labels))
+        other = labels[int(np.where(rare & ~rare.all(), -1, count).argmax())]
     values = np.array([*labels, None], dtype=object)
     values[:-1][rare] = other
-    return np.asarray(values[codes])
+    return np.asarray(values[codes]), merged and bool((labels[rare] != other).any())

@@ -76,9 +76,11 @@ class Coarsening:
         return recode(frame, entities, quasi, self.k)
 
     def view(self, frame: pd.DataFrame, entities: np.ndarray, schema: TableSchema) -> pd.DataFrame:
-        """Rare categories grouped, then small classes recoded; a second time changes nothing.
+        """Rare categories grouped, then small classes recoded.
 
-        How much is coarsened depends on how many entities the table holds: compare views of
-        tables with equal numbers of them only.
+        Each step alone done twice is once. Recoding counts entities and moves rows, so that what
+        stays of a category may be dominated afterwards: grouping once more could find some. How
+        much is coarsened depends on how many entities the table holds: compare tables with equal
+        numbers of them only.
         """
         return self.recode(self.group(frame, entities, schema), entities, schema)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from synth_contracts.coarsening import Coarsening
 from synth_contracts.contract.model import Contract, Roles
 from synth_contracts.generate.base import Progress, Sampled
 from synth_contracts.generate.encode import encode_features
@@ -44,7 +45,9 @@ class CalendarCart:
         self._time = self._visits.time_column(train, roles)
         k = self._contract.k
         fields = [f for f in schema.features if f.name in train.columns and f.name != self._time]
-        self._codecs, values = encode_features(fields, train, entities, k)
+        self._codecs, values = encode_features(
+            fields, train, entities, Coarsening.of(self._contract)
+        )
         self._visits.fit(train, roles, values, entities, rng)
         varying = {n: pair for n, pair in values.items() if n not in self._visits.constant}
         self._rows = RowModel(

@@ -30,14 +30,19 @@ class Dependency:
 
 
 def find_dependencies(
-    columns: Mapping[str, np.ndarray], numbers: Collection[str] = ()
+    columns: Mapping[str, np.ndarray],
+    numbers: Collection[str] = (),
+    grouped: Mapping[str, np.ndarray] | None = None,
 ) -> list[Dependency]:
     """Dependencies, up to a few rows, among columns of factor codes (>= 0); acyclic.
 
     Single determinants go before pairs, categories before ``numbers`` (integers that count), few
     combinations before many; what is derived is rather a number than a category, rather a column
-    of many values than of few.
+    of many values than of few. Rows in which a determinant is one of ``grouped`` (column name ->
+    mask of the rows where rare values were grouped) say neither yes nor no: a group of routes has
+    many distances.
     """
+    grouped = grouped or {}
     sizes = {name: int(codes.max(initial=-1)) + 1 for name, codes in columns.items()}
     rows = len(next(iter(columns.values()))) if columns else 0
     usable = [name for name, size in sizes.items() if 2 <= size <= max(rows // _MIN_ROWS, 2)]
@@ -58,7 +63,7 @@ def find_dependencies(
                     continue
                 if width == 2 and any(name in found for name in determinants):
                     continue
-                distinct = _determines(determinants, dependent, columns, sizes)
+                distinct = _determines(determinants, dependent, columns, sizes, grouped)
                 counted = sum(name in numbers for name in determinants)
                 if distinct and (best is None or (counted, distinct) < best[:2]):
                     best = (counted, distinct, determinants)
@@ -86,11 +91,20 @@ def _determines(
     dependent: str,
     columns: Mapping[str, np.ndarray],
     sizes: Mapping[str, int],
+    grouped: Mapping[str, np.ndarray],
 ) -> int:
     """The number of combinations of determinants where they determine, else 0."""
+    values = sizes[dependent]
+    masks = [grouped[name] for name in determinants if name in grouped]
+    if masks:
+        kept = ~np.logical_or.reduce(masks)
+        if 2 * kept.sum() < len(kept):
+            return 0
+        columns = {name: columns[name][kept] for name in (*determinants, dependent)}
+        values = len(np.unique(columns[dependent]))
     rows = len(columns[dependent])
     product = int(np.prod([sizes[name] for name in determinants]))
-    if product < sizes[dependent]:
+    if product < values:
         return 0
     common = np.bincount(columns[dependent]).max() / rows
     for step in (max(rows // _PROBE, 1), 1):
@@ -152,9 +166,14 @@ def look_ups(values: Values, entities: np.ndarray, k: int) -> dict[str, LookUp]:
     }
     columns = {name: column for name, (_, column) in values.items()}
     numbers = {name for name in factors if not values[name][0].size}
+    grouped = {
+        name: columns[name] == values[name][0].group
+        for name in factors
+        if values[name][0].group is not None
+    }
     return {
         found.dependent: LookUp(found, columns, entities, k)
-        for found in find_dependencies(factors, numbers)
+        for found in find_dependencies(factors, numbers, grouped)
     }
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from synth_contracts.coarsening import Coarsening
 from synth_contracts.errors import GenerationError
 from synth_contracts.generate.trees import Values, Variable, number_variable
 from synth_contracts.tables.schema import CATEGORICAL, TEMPORAL, Field
@@ -52,7 +53,7 @@ class Codec:
         return values
 
 
-def codec(field: Field, column: pd.Series, entities: np.ndarray, k: int) -> Codec:
+def codec(field: Field, column: pd.Series, entities: np.ndarray, coarsening: Coarsening) -> Codec:
     """Learn the Codec of a (protected) training column.
 
     Raises:
@@ -60,7 +61,12 @@ def codec(field: Field, column: pd.Series, entities: np.ndarray, k: int) -> Code
     """
     if field.kind in CATEGORICAL:
         labels = np.asarray(pd.factorize(column, sort=True)[1], dtype=object)
-        return Codec(Variable(field.name, max(len(labels), 1)), labels)
+        has_token, token = coarsening.token(field) if coarsening.on else (False, None)
+        group = int(pd.Index(labels).get_indexer(pd.Index([token], dtype=object))[0])
+        stands = has_token and (token is None or group >= 0)
+        return Codec(
+            Variable(field.name, max(len(labels), 1), group=group if stands else None), labels
+        )
     unit = None
     if field.kind in TEMPORAL:
         known = column.dropna().to_numpy().astype("int64")
@@ -74,14 +80,15 @@ def codec(field: Field, column: pd.Series, entities: np.ndarray, k: int) -> Code
             mend="declare a minimum and a maximum, or clean the source",
         )
     enumerated = field.declared is not None and field.declared.enum is not None
-    return Codec(number_variable(field.name, values, entities, k, exact=enumerated), None, unit)
+    variable = number_variable(field.name, values, entities, coarsening.k, exact=enumerated)
+    return Codec(variable, None, unit)
 
 
 def encode_features(
-    fields: Sequence[Field], train: pd.DataFrame, entities: np.ndarray, k: int
+    fields: Sequence[Field], train: pd.DataFrame, entities: np.ndarray, coarsening: Coarsening
 ) -> tuple[dict[str, Codec], Values]:
     """The codecs of some of train's columns, and their model values, by name."""
-    codecs = {field.name: codec(field, train[field.name], entities, k) for field in fields}
+    codecs = {field.name: codec(field, train[field.name], entities, coarsening) for field in fields}
     return codecs, {
         name: (coder.variable, coder.encode(train[name])) for name, coder in codecs.items()
     }

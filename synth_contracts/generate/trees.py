@@ -30,6 +30,7 @@ class Variable:
     ``size`` is the number of categories (codes 0..size-1, -1 is missing), or 0 for numbers (NaN is
     missing). ``decimals`` rounds drawn numbers (None: no rounding); ``spikes`` are the sorted
     values that are drawn as they are, any other number is smeared; ``exact`` smears none.
+    ``group`` is the code that rare categories were grouped into, None where there is none.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Variable:
     decimals: int | None = None
     spikes: np.ndarray | None = None
     exact: bool = False
+    group: int | None = None
 
 
 def number_variable(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from synth_contracts.coarsening import Coarsening
 from synth_contracts.contract.generators import GENERATORS
 from synth_contracts.contract.model import Contract, Roles
 from synth_contracts.generate.base import Progress, Rows, Sampled
@@ -26,7 +27,7 @@ class Wrapped:
     """A model of rows, framed."""
 
     def __init__(self, contract: Contract, rows: Rows, progress: Progress) -> None:
-        self._rows, self._k = rows, contract.k
+        self._rows, self._coarsening = rows, Coarsening.of(contract)
         known = GENERATORS["calendar_cart"].parameters
         leaves = [int(known[n].default) for n in ("leaf_rows", "leaf_entities", "entity_leaf")]
         self._visits = Visits(contract, Leaves(*leaves), progress)
@@ -44,7 +45,7 @@ class Wrapped:
         entities = train[self._key].to_numpy(dtype=np.int64) if self._key else np.arange(len(train))
         self._time = self._visits.time_column(train, roles)
         fields = [f for f in schema.features if f.name in train.columns and f.name != self._time]
-        self._codecs, values = encode_features(fields, train, entities, self._k)
+        self._codecs, values = encode_features(fields, train, entities, self._coarsening)
         self._visits.fit(train, roles, values, entities, rng, habits=False)
         self._constant = self._visits.constant
         varying = [f for f in fields if f.name not in self._constant]

@@ -23,6 +23,8 @@ WINDOW = {"day": 28, "hour": 28 * 24}
 #: A year of hours times thirty; beyond this a time stamp is out of its mind.
 LONGEST = 300_000
 FLOOR_SAMPLES = 8
+#: How a series of that frequency is called.
+LY = {"day": "daily", "hour": "hourly"}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth_contracts.coarsening import Coarsening, group_rare
-from synth_contracts.coarsening.rare import entities_per_value
+from synth_contracts.coarsening.rare import entities_per_value, equivalents_per_value
 from synth_contracts.contract.model import Column, GeneratorSpec, Outliers, Roles
 from synth_contracts.tables import Field, Kind, TableSchema
 
@@ -53,6 +53,32 @@ def test_each_column_takes_its_own_token() -> None:
     assert out["flag"].tolist() == ["true"] * 6  # neither token nor missing is allowed
     assert out["ticket"].tolist() == list("abcdef")  # unique: made afresh, never compared
     assert frame["shop"].tolist() == ["7"] * 3 + ["8", "9", "9"]  # the frame given is kept
+
+
+def test_a_category_that_one_holder_dominates_is_rare() -> None:
+    """Ten customers each: equal ones make ten, one with 91 of 100 visits makes about one."""
+    even, owner = ["even"] * 100, np.arange(100) % 10
+    lone, alone = ["lone"] * 100, np.r_[np.full(91, 10), np.arange(11, 20)]
+    column = pd.Series(even + lone, dtype=object)
+    out = group_rare(column, np.concatenate([owner, alone]), 10, (True, "other"))
+    assert list(out) == even + ["other"] * 100
+
+
+def test_equivalents_are_counted_by_concentration() -> None:
+    """Three holders of 2, 2 and 2 rows are three; of 4, 1 and 1 they are 36 / 18 = 2; none is 0."""
+    codes = np.array([0] * 6 + [1] * 6 + [-1])
+    owners = np.array([*[0, 0, 1, 1, 2, 2], *[0, 0, 0, 0, 1, 2], 5])
+    assert equivalents_per_value(codes, owners, 3).tolist() == pytest.approx([3, 2, 0])
+
+
+def test_a_commonest_value_that_becomes_dominated_is_grouped_in_turn() -> None:
+    """y is of one entity alone, so it goes to x and makes 6 of its 9 rows: 81 / 39 = 2.1 holders."""
+    column = pd.Series(["x"] * 4 + ["y"] * 5, dtype=object)
+    owner = np.array([0, 1, 2, 3] + [3] * 5)
+    assert list(group_rare(column[:4], owner[:4], 3, (True, "other"))) == ["x"] * 4
+    assert list(group_rare(column, owner, 3, (True, "other"))) == ["other"] * 9
+    # not y, though it is the commonest
+    assert list(group_rare(column, owner, 3, (False, None))) == ["x"] * 9
 
 
 def test_classes_below_k_are_recoded_after_rare_values() -> None:
@@ -106,13 +132,15 @@ paid = st.sampled_from([1.0, 2.0, 5.0, float("nan")])
     ),
     k=st.integers(1, 5),
 )  # fmt: skip
-def test_twice_is_once_and_classes_hold_k(rows, k) -> None:
+def test_each_step_twice_is_once_and_classes_hold_k(rows, k) -> None:
     names = ("shop", "age", "kind", "flag", "paid")
     frame = table(**{name: [row[i] for row in rows] for i, name in enumerate(names)})
     owner = np.array([row[5] for row in rows])
     coarsening = Coarsening(k)
+    grouped = coarsening.group(frame, owner, SCHEMA)
+    pd.testing.assert_frame_equal(coarsening.group(grouped, owner, SCHEMA), grouped)
     once = coarsening.view(frame, owner, SCHEMA)
-    pd.testing.assert_frame_equal(coarsening.view(once, owner, SCHEMA), once)
+    pd.testing.assert_frame_equal(coarsening.recode(once, owner, SCHEMA), once)
     held = once.assign(owner=owner).groupby(["shop", "age", "paid"], dropna=False)["owner"]
     assert held.nunique().min() >= min(k, len(set(owner)))
     order = np.random.default_rng(0).permutation(len(frame))

@@ -17,7 +17,7 @@ def results(project) -> dict[str, dict]:
 
 
 def test_released_table_has_the_sources_rows_and_the_gan_is_not_there(
-    built, few_baskets: pd.DataFrame
+    built, source_table: pd.DataFrame
 ) -> None:
     with duckdb.connect(str(built.published), read_only=True) as connection:
         views = connection.sql(
@@ -26,7 +26,7 @@ def test_released_table_has_the_sources_rows_and_the_gan_is_not_there(
         ).fetchall()
         assert views == [("transactions",)]
         (count,) = connection.sql("SELECT count(*) FROM release.transactions").fetchall()[0]
-    assert count == len(few_baskets)
+    assert count == len(source_table)
 
 
 def test_run_results_name_steps_and_a_calendar_reason(built) -> None:

@@ -147,6 +147,21 @@ def test_pairs_and_single_determinants_are_found_without_circles() -> None:
     assert len(found) == 2
 
 
+def test_grouped_values_say_nothing_about_a_dependency() -> None:
+    """Two of a hundred rows go to a group of towns, each with a distance of its own."""
+    rng = np.random.default_rng(5)
+    town = rng.integers(0, 8, 4_000)
+    miles, grouped = town * 3, np.arange(4_000) % 50 == 0
+    miles[grouped] = rng.integers(0, 22, grouped.sum())
+    town[grouped] = 8
+    columns = {"town": town, "miles": miles}
+    assert find_dependencies(columns, {"miles"}) == []
+    found = find_dependencies(columns, {"miles"}, {"town": grouped})
+    assert found == [Dependency(("town",), "miles")]
+    most = rng.random(4_000) < 0.6  # where most rows are of the group the rest is too little
+    assert find_dependencies(columns, {"miles"}, {"town": grouped | most}) == []
+
+
 def test_only_combinations_of_k_entities_are_looked_up() -> None:
     columns = {"a": np.array([0, 0, 0, 1, 1]), "b": np.array([5.0, 5.0, 5.0, 7.0, 7.0])}
     look = LookUp(Dependency(("a",), "b"), columns, np.array([0, 1, 2, 3, 3]), 2)

@@ -17,6 +17,7 @@ from synth_contracts.metrics.results import CannotMeasure, limits, need_rows, ne
 from synth_contracts.metrics.series import (
     FLOOR_SAMPLES,
     LONGEST,
+    LY,
     WINDOW,
     Frequency,
     Stamped,
@@ -70,7 +71,7 @@ def measure(comparison: Comparison, _column: str | None, options: Mapping[str, A
         n=span,
         unit=f"{asked.frequency}s",
         direction="lower_is_better",
-        method=f"largest difference of the ACF of the {asked.frequency}ly {asked.aggregate} less "
+        method=f"largest difference of the ACF of the {LY[asked.frequency]} {asked.aggregate} less "
         f"its 28-day centred mean, {len(asked.lags)} lags; limits by {_HALVES} half-samples of "
         "entities",
         compared_with="train (the series needs the whole table)",

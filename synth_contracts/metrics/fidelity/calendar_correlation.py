@@ -18,6 +18,7 @@ from synth_contracts.metrics.measurement import Measurement
 from synth_contracts.metrics.results import CannotMeasure, limits, need_rows, need_split
 from synth_contracts.metrics.series import (
     LONGEST,
+    LY,
     WINDOW,
     Frequency,
     Stamped,
@@ -34,7 +35,6 @@ _HALVES = 50
 #: Thinnings of each half of the synthetic entities: one alone would add its own noise.
 _THINNED_HALF = 4
 _CHUNK = 64
-_LY = {"day": "daily", "hour": "hourly"}
 
 Masks = npt.NDArray[np.bool_]
 
@@ -73,7 +73,7 @@ def measure(comparison: Comparison, _column: str | None, options: Mapping[str, A
     room = normal(ceiling, float(np.var(spread.ceiling)), lowest=-1, highest=1)
     if room is None or not room.lower > 0:
         raise CannotMeasure(
-            f"train and holdout share no rhythm: their detrended {_LY[asked.frequency]} series "
+            f"train and holdout share no rhythm: their detrended {LY[asked.frequency]} series "
             f"correlate by {ceiling:.2f}, which is not clearly above 0, so there is no ceiling to "
             "compare with"
         )
@@ -89,7 +89,7 @@ def measure(comparison: Comparison, _column: str | None, options: Mapping[str, A
         n=train.length,
         unit=f"{asked.frequency}s",
         direction="higher_is_better",
-        method=f"correlation of the {_LY[asked.frequency]} {asked.aggregate} less its 28-day "
+        method=f"correlation of the {LY[asked.frequency]} {asked.aggregate} less its 28-day "
         f"centred mean, mean of {_THINNED} thinnings to {size} entities; limits by {_HALVES} "
         "half-samples of entities",
         compared_with="all of train; ceiling: as many holdout entities",
