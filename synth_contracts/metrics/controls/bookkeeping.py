@@ -48,6 +48,12 @@ def copy_with(plants: Plants, reach: Reach, units: Ints) -> Copy:
     """The copy that holds ``units`` beside the candidate's own rows."""
     rows = plants.rows_of(units)
     real, distance, planted = reach.of(rows)
+    # beside a candidate that is far off these are most real rows times most planted ones: the
+    # nearest first, so that only ties are left to be sorted
+    nearest = np.full(int(real.max(initial=-1)) + 1, np.inf)
+    np.minimum.at(nearest, real, distance)
+    kept = distance == nearest[real]
+    real, distance, planted = real[kept], distance[kept], planted[kept]
     order = np.lexsort((planted, distance, real))
     real, distance, planted = real[order], distance[order], planted[order]
     first = np.flatnonzero(np.diff(real, prepend=-1))
