@@ -83,7 +83,11 @@ class Ranking:
         return found[0], found[1]
 
     def _variance(self, guesses: float, rng: np.random.Generator) -> float:
-        """Variance of the precision over half-samples of entities, each side halved alone."""
+        """Variance of the precision over half-samples of entities, each side halved alone.
+
+        NaN where a half-sample holds nobody of the tail: then it belongs to so few entities that
+        nothing is known of its spread.
+        """
         # a half holds about half the weight of every prefix, and its tail is half as long
         cut = int(np.searchsorted(np.cumsum(self.weight), 2 * guesses)) + 1
         sizes = [int(self.entity[self.member == flag].max()) + 1 for flag in (True, False)]
@@ -107,7 +111,10 @@ class Ranking:
 
 
 def precision(member: Mask, weight: Floats, guesses: float) -> float:
-    """Weighted share of members in the first ``guesses`` of weight; the last row counts in part."""
+    """Weighted share of members in the first ``guesses`` of weight; the last row counts in part.
+
+    NaN where no candidate weighs anything: a half-sample may hold none of a tail's few entities.
+    """
     before = np.cumsum(weight) - weight
     taken = np.clip(guesses - before, 0, weight)
     return float(taken[member].sum() / taken.sum())

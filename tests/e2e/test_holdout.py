@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import duckdb
 import numpy as np
 import pandas as pd
+import pytest
 
 from synth_contracts.contract import load_contract
+from synth_contracts.pipeline import building
+from synth_contracts.settings import load_settings
 from synth_contracts.signing import KeyFolder
 from synth_contracts.source import read_source, split
 
@@ -19,7 +23,7 @@ def rows_of(project) -> pd.DataFrame:
 
 
 def test_changing_every_value_of_the_holdout_changes_no_synthetic_byte(
-    built, few_baskets: pd.DataFrame
+    built, source_table: pd.DataFrame
 ) -> None:
     before = rows_of(built)
     card = json.loads((built.folder / "target" / "run_results.json").read_text())
@@ -27,9 +31,9 @@ def test_changing_every_value_of_the_holdout_changes_no_synthetic_byte(
     source = read_source(contract, str(built.source))
     parts = split(source, contract, KeyFolder.open(built.folder / "keys").secret())
     held = set(parts.holdout.column("household_id").to_pylist())
-    assert 200 <= len(held) < few_baskets["household_id"].nunique()
+    assert 200 <= len(held) < source_table["household_id"].nunique()
 
-    changed = few_baskets.copy()
+    changed = source_table.copy()
     mask = changed["household_id"].isin(held).to_numpy()
     rng = np.random.default_rng(5)
     for name in changed.columns.drop(["basket_id", "household_id"]):
@@ -53,3 +57,38 @@ def test_changing_every_value_of_the_holdout_changes_no_synthetic_byte(
         ).fetchall()
         after = work.sql(f'SELECT * FROM staging."{name}" ORDER BY basket_id').df()
     pd.testing.assert_frame_equal(before, after)
+
+
+def test_the_generator_is_given_train_and_a_secret_stream_alone(fresh, monkeypatch) -> None:
+    """Whatever it is called with, no holdout entity is in it and the published seed is not it."""
+
+    class Stop(Exception):
+        pass
+
+    given = {}
+
+    def generate(contract, train, schema, **more):
+        given.update(more, train=train, contract=contract)
+        raise Stop
+
+    project = fresh()
+    monkeypatch.setattr(building, "generate", generate)
+    monkeypatch.setenv("SYNTH_CONTRACTS_KEYS", str(project.folder / "keys"))
+    settings = load_settings(project.folder)
+    contract = load_contract(project.folder / "contracts" / "transactions.odcs.yaml")
+    seeds = []
+    for key in (b"synth-contracts test split key 1", b"synth-contracts test split key 2"):
+        (project.folder / "split.raw").write_bytes(key)
+        shutil.rmtree(project.folder / "keys")
+        project.published.unlink(missing_ok=True)  # it belongs to the other keys
+        (project.folder / "keys").mkdir(mode=0o700)
+        assert project.run("keys", "import-split", str(project.folder / "split.raw")) == 0
+        with pytest.raises(Stop):
+            building.build(settings, contract)
+        parts = split(read_source(contract, str(project.source)), contract, key)
+        assert set(given["train"]["household_id"]) == set(
+            parts.train.column("household_id").to_pylist()
+        )
+        assert len(given["train"]) == parts.train.num_rows
+        seeds.append(given["secret_seed"])
+    assert len({*seeds, contract.generator.seed}) == 3

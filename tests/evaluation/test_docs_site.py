@@ -115,6 +115,7 @@ def test_a_page_says_its_verdict_first_and_leads_to_the_card() -> None:
     assert '<a href="../../card%20a/report-card.html">report card of this run</a>' in text
     assert text.count("<svg") == 1
     assert "stands on the report card" in page([], card=None)
+    assert not re.search(r"(src|href)=\"?(https?:|//)|@import|url\(", text)
 
 
 def test_names_from_outside_are_text_and_not_markup() -> None:

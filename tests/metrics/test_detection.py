@@ -34,6 +34,13 @@ def test_fresh_entities_and_shuffled_columns(toys, remake):
     assert read(remake(synthetic=told)).value > 0.8
 
 
+def test_all_rows_of_an_entity_stand_in_one_fold(toys):
+    side = toys.matched_raw(0)[1]
+    fold = detection._fold_of(np.random.default_rng(1), side)
+    assert len(np.unique(fold)) == detection.FOLDS
+    assert len(np.unique(np.column_stack([side.entity, fold]), axis=0)) == side.entities
+
+
 def test_folds_are_by_entity(basket_thirds, monkeypatch):
     """Split by row, the household's own columns give real fresh rows away."""
     comparison = basket_thirds.compare(basket_thirds.fresh)

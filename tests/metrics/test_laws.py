@@ -195,6 +195,15 @@ def test_a_value_that_is_no_number_is_not_measured(value, toys, monkeypatch):
     assert str(value) in found.reason
 
 
+def test_a_floor_or_ceiling_that_is_not_there_is_no_number(toys):
+    found = measure("missingness", toys)
+    assert found.number("over_floor") == found.value - found.floor
+    assert replace(found, floor=None).number("over_floor") is None
+    for ceiling in (None, 0.0, -0.1, math.nan):
+        assert replace(found, ceiling=ceiling).number("ceiling_share") is None
+    assert replace(found, value=0.3, ceiling=0.6).number("ceiling_share") == 0.5
+
+
 def test_unknown_metrics_columns_and_options_are_mistakes_of_the_caller(toys):
     with pytest.raises(ValueError, match="no metric"):
         measure("membership", toys)

@@ -67,6 +67,18 @@ def test_by_hand():
     assert found.interval.upper == 10
 
 
+def test_every_attack_and_every_number_of_guesses_is_a_look(toys, remake):
+    scores = np.concatenate([np.arange(40.0, 30.0, -1), np.zeros(30)])
+    found = recognized(scores, 20, 4, np.random.default_rng(1)).interval
+    assert found.bound_lower == pytest.approx(10 * ((0.05 / 28) ** 0.1 - 0.5) / 0.5)
+    whole = remake()
+    members, believed = whole.candidates.members, whole.entity_scores
+    assert len(believed) == 4
+    for name, stored in read(whole).details["attacks"].items():
+        again = recognized(believed[name], members, 4, whole.rng(f"recognized ties {name}"))
+        assert stored["bound_lower"] == again.interval.bound_lower
+
+
 def test_the_base_rate_counts():
     """With 70 % members ten right guesses of ten are no evidence."""
     scores = np.concatenate([np.full(10, 1.0), np.zeros(60), np.zeros(30)])

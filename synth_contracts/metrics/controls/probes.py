@@ -263,6 +263,8 @@ class _Sides:
             return False
         binomial = share * (1 - share)
         variance = self._variance(name, rows, guesses)
+        if not np.isfinite(variance):
+            return False
         size = min(most, binomial / variance) if variance > 0 and binomial > 0 else most
         return _above_half(share, size, level)
 
@@ -282,7 +284,10 @@ class _Sides:
         weight = held * np.where(member, each[0], each[1])
         before = np.cumsum(weight, axis=1) - weight
         taken = np.clip(guesses / 2 - before, 0, weight)
-        return float(np.var((taken * member).sum(axis=1) / taken.sum(axis=1)))
+        whole = taken.sum(axis=1)
+        if not np.all(whole > 0):  # as in tails.precision
+            return float("nan")
+        return float(np.var((taken * member).sum(axis=1) / whole))
 
     def _half_samples(self, name: str) -> tuple[Mask, Mask]:
         if name not in self._halves:

@@ -1,0 +1,79 @@
+"""Tails of attacks: clustered by entity, and never narrower than what is known of them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from synth_contracts.metrics.controls.probes import _Sides
+from synth_contracts.metrics.intervals import Interval, korn_graubard
+from synth_contracts.metrics.tails import Ranking, advantage, precision
+
+
+def ranking(members: np.ndarray, others: np.ndarray, owners: np.ndarray) -> Ranking:
+    return Ranking.of(
+        members, owners, others, owners, float(len(owners)), np.random.default_rng(1)
+    )
+
+
+def test_rows_of_one_entity_are_one_witness():
+    """Twenty rows of each entity share a score: taken for themselves they would be too sure."""
+    r = np.random.default_rng(3)
+    owners = np.repeat(np.arange(100), 20)
+    members, others = r.random(100)[owners], r.random(100)[owners]
+    rng = np.random.default_rng
+    clustered = ranking(members, others, owners).measure(400, rng(2), tests=1)
+    by_row = ranking(members, others, np.arange(2000)).measure(400, rng(2), tests=1)
+    assert clustered.value == by_row.value
+
+    def width(tail):
+        return tail.interval.upper - tail.interval.lower
+
+    assert width(clustered) > 2 * width(by_row)
+
+
+def test_sides_weigh_the_same():
+    """Four members for each non-member: the expectation of a coin flip stays 0."""
+    members, others = np.zeros(4000), np.zeros(1000)
+    found = Ranking.of(
+        members, np.arange(4000), others, np.arange(1000), 1000.0, np.random.default_rng(4)
+    )
+    assert abs(found.measure(400, np.random.default_rng(5), tests=1).value) < 0.2
+    assert found.weight[found.member].sum() == pytest.approx(found.weight[~found.member].sum())
+
+
+@pytest.mark.parametrize("unknown", [math.nan, math.inf])
+@pytest.mark.parametrize("share", [0.0, 0.6, 1.0])
+def test_an_unknown_variance_knows_nothing(unknown, share):
+    assert korn_graubard(share, unknown, 200, tests=2, attempt=3) == Interval(0.0, 1.0, 0.0, 1.0)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_tail_of_one_entity_is_no_evidence():
+    """All surest rows belong to one entity, which half of the half-samples do not hold."""
+    owners = np.repeat(np.arange(10), 1000)
+    members, others = np.zeros(10_000), np.zeros(10_000)
+    members[:1000] = 1.0
+    one = ranking(members, others, owners)
+    for tail in one.both(200, np.random.default_rng(6), tests=2):
+        limits = tail.interval
+        assert (limits.lower, limits.upper) == (-1, 1)
+        assert (limits.bound_lower, limits.bound_upper) == (-1, 1)
+    assert math.isnan(precision(np.array([True]), np.array([0.0]), 1.0))
+
+
+@pytest.mark.filterwarnings("error")
+def test_nor_is_it_in_the_positive_control(toys):
+    owners = np.repeat(np.arange(10), 1000)
+    sides = _Sides(toys, "label", owners, owners, 10_000.0, 1)
+    rows = np.concatenate([np.arange(10_000, 11_000), np.arange(10_000), np.arange(11_000, 20_000)])
+    assert not sides.certain("distance", rows, 0.9, 200, 2)
+    spread = np.random.default_rng(7).permutation(np.arange(10_000, 20_000))
+    assert sides.certain("distance", spread, 0.9, 200, 2)
+
+
+def test_one_score_on_a_side_ranks_nothing():
+    value, variance = advantage(np.array([1.0]), np.array([0.0, 0.5]))
+    assert (value, variance) == (1.0, math.inf)
