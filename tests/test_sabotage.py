@@ -17,7 +17,8 @@ PATCHES = sabotage.patches()
 @pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.name)
 def test_each_patch_applies_and_names_its_tests(patch) -> None:
     broken = patch.applied((ROOT / patch.file).read_text(encoding="utf-8"))
-    ast.parse(broken)
+    if patch.file.endswith(".py"):
+        ast.parse(broken)
     assert patch.what
     assert patch.tests
     for test in patch.tests:
