@@ -288,8 +288,12 @@ JOBS: dict[str, Any] = {
     "cost-evaluation": evaluation_cost,
     "help": help_time,
     **{f"standard-{seed:02}": lambda seed=seed: built(seed) for seed in SEEDS},
-    **{f"strict-{seed:02}": lambda seed=seed: built(seed, preset="strict") for seed in STRICT_SEEDS},
-    **{f"replay-{seed:02}": lambda seed=seed: built(seed, volume="replay") for seed in REPLAY_SEEDS},
+    **{
+        f"strict-{seed:02}": lambda seed=seed: built(seed, preset="strict") for seed in STRICT_SEEDS
+    },
+    **{
+        f"replay-{seed:02}": lambda seed=seed: built(seed, volume="replay") for seed in REPLAY_SEEDS
+    },
     "two-clones": two_clones,
 }
 
