@@ -66,13 +66,13 @@ def write_project(folder: Path, table: pd.DataFrame) -> None:
 
 @pytest.fixture(scope="session")
 def source_table(baskets: pd.DataFrame) -> pd.DataFrame:
-    """Up to 20 baskets of each of the 2,469 households, drawn over the year.
+    """Up to 10 baskets of each of the 2,469 households, drawn over the year.
 
     All households, because of few an honest candidate may be blocked by chance (of 900, with all
     their baskets, entity_profile read .12 in .05 to .18, limit .10); few baskets of each, because
     rows take the time.
     """
-    drawn = baskets.sample(frac=1, random_state=0).groupby("household_id").head(20)
+    drawn = baskets.sample(frac=1, random_state=0).groupby("household_id").head(10)
     return drawn.sort_index().reset_index(drop=True)
 
 
