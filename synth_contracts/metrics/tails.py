@@ -117,7 +117,8 @@ def precision(member: Mask, weight: Floats, guesses: float) -> float:
     """
     before = np.cumsum(weight) - weight
     taken = np.clip(guesses - before, 0, weight)
-    return float(taken[member].sum() / taken.sum())
+    whole = float(taken.sum())
+    return float(taken[member].sum()) / whole if whole > 0 else float("nan")
 
 
 def advantage(members: Floats, others: Floats) -> tuple[float, float]:

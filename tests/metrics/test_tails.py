@@ -13,9 +13,7 @@ from synth_contracts.metrics.tails import Ranking, advantage, precision
 
 
 def ranking(members: np.ndarray, others: np.ndarray, owners: np.ndarray) -> Ranking:
-    return Ranking.of(
-        members, owners, others, owners, float(len(owners)), np.random.default_rng(1)
-    )
+    return Ranking.of(members, owners, others, owners, float(len(owners)), np.random.default_rng(1))
 
 
 def test_rows_of_one_entity_are_one_witness():

@@ -59,7 +59,9 @@ def test_other_builds_count_and_repeats_do_not(world: Any) -> None:
             attempt(registry, world.contract, "e", outcome="PASSED")
 
 
-def test_a_bound_outside_its_limit_counts_since_another_seed_may_bring_it_inside(world: Any) -> None:
+def test_a_bound_outside_its_limit_counts_since_another_seed_may_bring_it_inside(
+    world: Any,
+) -> None:
     key = source_marks(world.contract)
     with world.registry() as registry:
         attempt(registry, world.contract, "a", outcome="NOT_EVALUATED", undecided=True)
