@@ -63,8 +63,7 @@ def korn_graubard(
 
     Args:
         share: in 0 .. 1.
-        variance: clustered variance of the share; one that is not finite allows no limit but 0
-            and 1.
+        variance: clustered variance of the share.
         effective: the largest sample size to grant (for shares of 0 and 1: number of entities).
         tests: how many shares are looked at; levels are divided by it (Bonferroni).
         attempt: the one-sided bounds hold at 1 - .05 / attempt.
