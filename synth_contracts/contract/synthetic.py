@@ -225,8 +225,8 @@ def _calendar(raw: Map, problems: Problems) -> Calendar:
     if volume == "replay":
         problems.warn(
             value.values_at["volume"],
-            "`volume: replay` publishes train's daily totals up to noise, and as a rule the attack "
-            "on totals blocks it",
+            "`volume: replay` publishes train's daily totals up to noise, which the tracing attack "
+            "finds; it may block the release",
             "write `volume: model`, which simulates them",
         )
     elif "volumeNoise" in value:
