@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "target" / "shows"
 SEED_FILE = ROOT / "warehouse" / "seeds" / "complete_journey_baskets.parquet"
 SEEDS = range(1, 11)
-STRICT_SEEDS = range(1, 6)
+STRICT_SEEDS = range(1, 5)
 REPLAY_SEEDS = range(1, 4)
 
 
