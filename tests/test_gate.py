@@ -205,6 +205,9 @@ def test_missing_and_extra_rules_are_not_evaluated() -> None:
     extra = {**good, "unknown": measurement(0.0, "unknown")}
     assert outcome([MEMBER], extra) is Outcome.NOT_EVALUATED
     assert outcome([MEMBER], {}) is Outcome.NOT_EVALUATED
+    (state,) = judge(contract(MEMBER), evaluation({})).states
+    assert state.status == "not_measured"
+    assert "holds no result" in state.reason
     assert outcome([MEMBER, MEMBER], good) is Outcome.NOT_EVALUATED
 
 

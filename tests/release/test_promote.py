@@ -90,6 +90,20 @@ def _handmade(world: Any) -> dict[str, Any]:
     return {**arguments, "evaluation": failing, "verdict": passed}
 
 
+def _failed(world: Any) -> dict[str, Any]:
+    """Measured, sealed and judged as it should be, and blocked."""
+    failing = world.evaluate(world.digest(), value=0.4)
+    assert judge(world.contract, failing).outcome is Outcome.FAILED
+    return world.arguments("run-2", evaluation=failing)
+
+
+def _not_evaluated(world: Any) -> dict[str, Any]:
+    arguments = _not_measured(world)
+    verdict = judge(world.contract, arguments["evaluation"])
+    assert verdict.outcome is Outcome.NOT_EVALUATED
+    return {**arguments, "verdict": verdict}
+
+
 def _handmade_seal(world: Any) -> dict[str, Any]:
     arguments = world.arguments("run-2")
     return {**arguments, "evaluation": replace(arguments["evaluation"], seal="0" * 64)}
@@ -220,6 +234,8 @@ def _no_commitment(world: Any) -> dict[str, Any]:
 
 
 DOORS: list[Callable[[Any], dict[str, Any]]] = [
+    _failed,
+    _not_evaluated,
     _handmade,
     _handmade_seal,
     _unsealed,
