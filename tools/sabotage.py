@@ -24,7 +24,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PATCHES = ROOT / "tools" / "sabotage"
-COPIES = ROOT / "target" / "sabotage"
+#: a folder of this run alone: two runs must not share their copies
+COPIES = ROOT / "target" / "sabotage" / str(os.getpid())
 REPORT = ROOT / "docs" / "sabotage.md"
 COPIED = ("synth_contracts", "tests", "tools", "contracts", "docs", "gx", "pyproject.toml",
           "Makefile", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "synth-contracts.yml")  # fmt: skip

@@ -58,6 +58,14 @@ def test_rows_of_one_entity_count_once(by_hand):
     assert found.details["unique_train_entities"] == 0.5
 
 
+def test_a_person_who_comes_twice_is_alone_with_the_combination(by_hand):
+    train = people(0, (0, "a", 1), (0, "a", 1), (1, "c", 3), (2, "c", 3))
+    other = people(10, (0, "x", 1), (1, "x", 2), (2, "x", 3))
+    found = read(by_hand, train, other, people(20, (0, "a", 1), (0, "a", 1), (1, "c", 3)))
+    assert found.details["replicated_entities"] == 1
+    assert found.details["unique_train_entities"] == pytest.approx(1 / 3)
+
+
 def test_a_combination_of_two_made_people_points_to_nobody(by_hand):
     train = people(0, (0, "a", 1), (1, "b", 2))
     other = people(10, (0, "x", 1), (1, "x", 2))
