@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,26 +76,23 @@ def source_table(baskets: pd.DataFrame) -> pd.DataFrame:
     return drawn.sort_index().reset_index(drop=True)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def few_plantings() -> Iterator[None]:
+@pytest.fixture(autouse=True)
+def few_plantings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each leak is planted 3 times instead of 20: the same code with a coarser answer.
 
     No verdict depends on it. Beside a GAN that is far off a planted row comes nearest to nearly
     all real ones, and reading a copy is slow. tests/metrics/test_controls.py plants 20.
     """
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(controls, "REPLICATES", PLANTINGS)
-        yield
+    monkeypatch.setattr(controls, "REPLICATES", PLANTINGS)
 
 
 @pytest.fixture(scope="session")
-def built_once(
-    tmp_path_factory: pytest.TempPathFactory, source_table: pd.DataFrame, few_plantings: None
-) -> Path:
+def built_once(tmp_path_factory: pytest.TempPathFactory, source_table: pd.DataFrame) -> Path:
     """The folder of a project after `build`: transactions released, transactions_gan blocked."""
     folder = tmp_path_factory.mktemp("built") / "project"
     write_project(folder, source_table)
     with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(controls, "REPLICATES", PLANTINGS)
         project = Project(folder, monkeypatch)
         assert project.run("keys", "import-split", str(folder / "split.raw")) == 0
         assert project.run("build") == 1
