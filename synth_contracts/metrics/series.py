@@ -12,6 +12,7 @@ import pandas as pd
 from synth_contracts.metrics.cells import Floats, Ints, Side
 from synth_contracts.metrics.intervals import clustered_variance, sample
 from synth_contracts.metrics.results import CannotMeasure
+from synth_contracts.tables import NUMERIC
 
 if TYPE_CHECKING:
     from synth_contracts.metrics.comparison import Comparison
@@ -68,6 +69,25 @@ def stamped(side: Side, name: str, frequency: Frequency, weight: Floats | None) 
         entity=side.entity[known],
         entities=side.entities,
     )
+
+
+def counted(
+    side: Side, comparison: Comparison, column: str | None, frequency: Frequency
+) -> Stamped:
+    """Rows with a time, each weighing 1, or what numeric ``column`` holds (nulls 0).
+
+    Raises:
+        CannotMeasure: no time index, no such numeric column, or infinite values in it.
+    """
+    weight: Floats | None = None
+    if column is not None:
+        if column not in {f.name for f in comparison.schema.of(NUMERIC)}:
+            raise CannotMeasure(f"{column!r} is no numeric column that is compared")
+        numbers = side.frame[column].to_numpy(dtype=np.float64)
+        if np.isinf(numbers).any():
+            raise CannotMeasure(f"{column} holds infinite values")
+        weight = np.nan_to_num(numbers)
+    return stamped(side, time_index(comparison), frequency, weight)
 
 
 def total(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from synth_contracts.metrics.cells import Floats, Ints, Side
+from synth_contracts.metrics.cells import Ints, Side
 from synth_contracts.metrics.comparison import Comparison
 from synth_contracts.metrics.intervals import halves, normal, sample
 from synth_contracts.metrics.measurement import Measurement
@@ -22,11 +22,9 @@ from synth_contracts.metrics.series import (
     Frequency,
     Stamped,
     autocorrelations,
-    stamped,
-    time_index,
+    counted,
     total,
 )
-from synth_contracts.tables import NUMERIC
 
 ID = "autocorrelation"
 DEFAULT_LAGS = tuple(range(1, 29))
@@ -121,15 +119,7 @@ class _Asked:
         return cls(aggregate, column, frequency, lags)
 
     def rows(self, side: Side, comparison: Comparison) -> Stamped:
-        weight: Floats | None = None
-        if self.column is not None:
-            if self.column not in {f.name for f in comparison.schema.of(NUMERIC)}:
-                raise CannotMeasure(f"{self.column!r} is no numeric column that is compared")
-            numbers = side.frame[self.column].to_numpy(dtype=np.float64)
-            if np.isinf(numbers).any():
-                raise CannotMeasure(f"{self.column} holds infinite values")
-            weight = np.nan_to_num(numbers)
-        return stamped(side, time_index(comparison), self.frequency, weight)
+        return counted(side, comparison, self.column, self.frequency)
 
     def difference(
         self, left: Stamped, right: Stamped, masks: list[npt.NDArray[np.bool_] | None]

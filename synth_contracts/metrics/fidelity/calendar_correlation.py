@@ -22,10 +22,8 @@ from synth_contracts.metrics.series import (
     WINDOW,
     Frequency,
     Stamped,
-    stamped,
-    time_index,
+    counted,
 )
-from synth_contracts.tables import NUMERIC
 
 ID = "calendar_correlation"
 #: Shortest series, in days.
@@ -230,15 +228,7 @@ class _Asked:
         return cls(aggregate, column, frequency)
 
     def rows(self, side: Side, comparison: Comparison) -> Stamped:
-        weight: Floats | None = None
-        if self.column is not None:
-            if self.column not in {f.name for f in comparison.schema.of(NUMERIC)}:
-                raise CannotMeasure(f"{self.column!r} is no numeric column that is compared")
-            numbers = side.frame[self.column].to_numpy(dtype=np.float64)
-            if np.isinf(numbers).any():
-                raise CannotMeasure(f"{self.column} holds infinite values")
-            weight = np.nan_to_num(numbers)
-        return stamped(side, time_index(comparison), self.frequency, weight)
+        return counted(side, comparison, self.column, self.frequency)
 
     def periods(self, *sides: Stamped) -> tuple[_Series, ...]:
         """Series over all periods in which any table has a row: rows out of time cost."""
