@@ -120,6 +120,8 @@ def missing_needs(
         lacks("entityKey")
     if not roles.quasi_identifiers:
         lacks("quasiIdentifiers")
+    if not roles.sensitive:
+        lacks("sensitive")
     known = {name.casefold(): kind for name, kind in (kinds or {}).items()}
     if roles.time_index is None:
         lacks("timeIndex")

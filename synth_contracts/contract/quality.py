@@ -236,6 +236,14 @@ def _option_fault(option: OptionSpec, value: Any) -> str:
     elif option.kind == "column":
         if not isinstance(value, str):
             return "must be the name of a column"
+    elif option.kind == "columns":
+        names = value if isinstance(value, list) else []
+        if not names or not all(isinstance(n, str) for n in names) or len(set(names)) < len(names):
+            return "must be a list of different names of columns"
+    elif option.kind == "count":
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not whole or not option.least <= value <= option.most:
+            return f"must be a whole number from {option.least} to {option.most}"
     elif (
         not isinstance(value, list)
         or not value
@@ -265,8 +273,15 @@ def check_columns(
     kinds = {column.name.casefold(): column.logical_type for column in columns}
     categories = {name.casefold() for name in codes}
     for rule in quality.rules:
+        if not rule.id:
+            continue
+        for known in rule.options.get("aux_columns", ()):
+            if known.casefold() in compared:
+                reason = compared[known.casefold()]
+                text = f"the rule `{rule.id}` is about `{known}`, {reason}"
+                problems.add(quality.places[rule.id], text)
         name = rule.column or rule.options.get("column")
-        if name is None or not rule.id:
+        if name is None:
             continue
         folded, at = name.casefold(), quality.places[rule.id]
         kind = kinds.get(folded)

@@ -13,11 +13,13 @@ from typing import Any, Literal
 from synth_contracts.contract.model import Family, Judged
 
 #: Counts up whenever a limit or a preset changes, and is part of every contract's digest.
-PRESETS_VERSION = 2
+PRESETS_VERSION = 3
 PRESETS = ("strict", "standard", "exploratory")
 DEFAULT_K = 10
 
-Need = Literal["entityKey", "quasiIdentifiers", "timeIndex", "hours", "numeric", "categories"]
+Need = Literal[
+    "entityKey", "quasiIdentifiers", "sensitive", "timeIndex", "hours", "numeric", "categories"
+]
 #: "k" stands for the contract's k; "report" is measured and printed, not judged.
 Limit = float | Literal["k", "report"]
 
@@ -25,6 +27,7 @@ Limit = float | Literal["k", "report"]
 NEED_IN_WORDS: Mapping[Need, str] = {
     "entityKey": "no entity key",
     "quasiIdentifiers": "no quasi-identifiers",
+    "sensitive": "no sensitive column",
     "timeIndex": "no time index",
     "hours": "the time index has no hours",
     "numeric": "no numeric column",
@@ -36,12 +39,15 @@ NEED_IN_WORDS: Mapping[Need, str] = {
 class OptionSpec:
     """A keyword argument of an expectation besides its limit.
 
-    ``default`` is what an absent option means; None for an option that may stay away.
+    ``default`` is what an absent option means; None for an option that may stay away. A "count" is
+    a whole number in ``[least, most]``, "columns" a list of names of columns.
     """
 
-    kind: Literal["choice", "column", "lags"]
+    kind: Literal["choice", "column", "columns", "lags", "count"]
     default: Any = None
     choices: tuple[str, ...] = ()
+    least: int = 1
+    most: int = 1
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,13 @@ _SERIES_OPTIONS = {
     "frequency": OptionSpec("choice", "day", ("day", "hour")),
 }
 _LAGS = {"lags": OptionSpec("lags", list(range(1, 29)))}
+_HORIZON = {"horizon": OptionSpec("count", 28, least=1, most=366)}
+#: An attacker's guesses and what he knows; without ``aux_columns`` he knows the quasi-identifiers.
+_ATTACK_OPTIONS = {
+    "attacks": OptionSpec("count", 2000, least=100, most=100_000),
+    "aux_columns": OptionSpec("columns"),
+}
+_CANARIES = {"canaries": OptionSpec("count", 2000, least=100, most=1_000_000)}
 
 RULES: Mapping[str, RuleSpec] = {
     spec.id: spec
@@ -122,6 +135,18 @@ RULES: Mapping[str, RuleSpec] = {
                  needs=("quasiIdentifiers",), lowest=2.0, below=1e9),
         RuleSpec("replicated_uniques", "privacy", "<=", _presets(0.02, 0.05, "report"),
                  needs=("quasiIdentifiers",)),
+        RuleSpec("attribute_disclosure", "privacy", "<=", _presets(0.03, 0.05, 0.10),
+                 needs=("quasiIdentifiers", "sensitive")),
+        RuleSpec("singling_out", "privacy", "<=", _presets(0.09, "report", "report"),
+                 judged="bound", needs=("quasiIdentifiers",), options=_ATTACK_OPTIONS),
+        RuleSpec("linkability", "privacy", "<=", _presets(0.09, "report", "report"),
+                 judged="bound", needs=("quasiIdentifiers",), options=_ATTACK_OPTIONS),
+        RuleSpec("l_diversity", "privacy", ">=", _presets("report", "report", "report"),
+                 needs=("quasiIdentifiers", "sensitive"), lowest=1.0, below=1e9),
+        RuleSpec("t_closeness", "privacy", "<=", _presets("report", "report", "report"),
+                 needs=("quasiIdentifiers", "sensitive")),
+        RuleSpec("empirical_epsilon", "privacy", "<=", {}, judged="lower", options=_CANARIES,
+                 below=20.0),
         RuleSpec("ks_mean", "fidelity", "<=", _presets(0.05, 0.09, 0.30), needs=("numeric",)),
         RuleSpec("ks_max", "fidelity", "<=", _presets(0.10, 0.15, None), needs=("numeric",)),
         RuleSpec("ks", "fidelity", "<=", {}, scope="column"),
@@ -142,6 +167,8 @@ RULES: Mapping[str, RuleSpec] = {
                  needs=("timeIndex",)),
         RuleSpec("entity_profile", "fidelity", "<=", _presets(0.06, 0.10, None),
                  needs=("entityKey",)),
+        RuleSpec("forecast_utility", "fidelity", "<=", _presets(1.10, "report", None),
+                 needs=("timeIndex",), options={**_SERIES_OPTIONS, **_HORIZON}, below=100.0),
         RuleSpec("detection", "fidelity", "<=", _presets(0.60, 0.70, None)),
         RuleSpec("constraint_violations", "validity", "<=", _presets(0.0, 0.0, 0.0), below=1e12),
     )

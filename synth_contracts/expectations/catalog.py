@@ -14,6 +14,7 @@ from synth_contracts.expectations.fidelity import (
     ExpectTableConstraintViolationsToBeAtMost,
     ExpectTableDetectionToBeAtMost,
     ExpectTableEntityProfileToBeAtMost,
+    ExpectTableForecastUtilityToBeAtMost,
     ExpectTableHourProfileToBeAtMost,
     ExpectTableKsMaxToBeAtMost,
     ExpectTableKsMeanToBeAtMost,
@@ -23,14 +24,20 @@ from synth_contracts.expectations.fidelity import (
     ExpectTableWeekdayProfileToBeAtMost,
 )
 from synth_contracts.expectations.privacy import (
+    ExpectTableAttributeDisclosureToBeAtMost,
+    ExpectTableEmpiricalEpsilonToBeAtMost,
     ExpectTableEntityMembershipInferenceToBeAtMost,
     ExpectTableIdenticalMatchToBeAtMost,
     ExpectTableKAnonymityToBeAtLeast,
+    ExpectTableLDiversityToBeAtLeast,
+    ExpectTableLinkabilityToBeAtMost,
     ExpectTableMembershipInferenceToBeAtMost,
     ExpectTableNearestNeighborDistanceToBeAtMost,
     ExpectTableOutlierMembershipInferenceToBeAtMost,
     ExpectTableRecognizedEntitiesToBeAtMost,
     ExpectTableReplicatedUniquesToBeAtMost,
+    ExpectTableSinglingOutToBeAtMost,
+    ExpectTableTClosenessToBeAtMost,
 )
 
 #: expectation type, as contracts spell it -> class
@@ -50,6 +57,12 @@ EXPECTATIONS: Mapping[str, type[Any]] = MappingProxyType(
         ),
         "expect_table_k_anonymity_to_be_at_least": ExpectTableKAnonymityToBeAtLeast,
         "expect_table_replicated_uniques_to_be_at_most": ExpectTableReplicatedUniquesToBeAtMost,
+        "expect_table_attribute_disclosure_to_be_at_most": ExpectTableAttributeDisclosureToBeAtMost,
+        "expect_table_singling_out_to_be_at_most": ExpectTableSinglingOutToBeAtMost,
+        "expect_table_linkability_to_be_at_most": ExpectTableLinkabilityToBeAtMost,
+        "expect_table_l_diversity_to_be_at_least": ExpectTableLDiversityToBeAtLeast,
+        "expect_table_t_closeness_to_be_at_most": ExpectTableTClosenessToBeAtMost,
+        "expect_table_empirical_epsilon_to_be_at_most": ExpectTableEmpiricalEpsilonToBeAtMost,
         "expect_column_ks_to_be_at_most": ExpectColumnKsToBeAtMost,
         "expect_table_ks_mean_to_be_at_most": ExpectTableKsMeanToBeAtMost,
         "expect_table_ks_max_to_be_at_most": ExpectTableKsMaxToBeAtMost,
@@ -64,6 +77,7 @@ EXPECTATIONS: Mapping[str, type[Any]] = MappingProxyType(
         "expect_table_hour_profile_to_be_at_most": ExpectTableHourProfileToBeAtMost,
         "expect_table_weekday_profile_to_be_at_most": ExpectTableWeekdayProfileToBeAtMost,
         "expect_table_entity_profile_to_be_at_most": ExpectTableEntityProfileToBeAtMost,
+        "expect_table_forecast_utility_to_be_at_most": ExpectTableForecastUtilityToBeAtMost,
         "expect_table_detection_to_be_at_most": ExpectTableDetectionToBeAtMost,
         "expect_table_constraint_violations_to_be_at_most": (
             ExpectTableConstraintViolationsToBeAtMost

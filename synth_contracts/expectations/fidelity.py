@@ -96,6 +96,19 @@ class ExpectTableEntityProfileToBeAtMost(TableAtMost):
     metric = "entity_profile"
 
 
+class ExpectTableForecastUtilityToBeAtMost(TableAtMost):
+    """Expect forecasts learned from the table to err hardly more than those learned from real."""
+
+    metric = "forecast_utility"
+    option_keys = ("aggregate", "column", "frequency", "horizon")
+
+    aggregate: str | None = pydantic.Field(..., description="count or sum")
+    column: str | None = pydantic.Field(..., description="the column that is summed")
+    frequency: str | None = pydantic.Field(..., description="day or hour")
+    horizon: int | None = pydantic.Field(..., description="steps ahead, in units of frequency")
+    success_keys: ClassVar[tuple[str, ...]] = (*TableAtMost.success_keys, *option_keys)
+
+
 class ExpectTableDetectionToBeAtMost(TableAtMost):
     """Expect a classifier to tell synthetic rows from unseen real ones hardly better than luck."""
 

@@ -1,5 +1,11 @@
 """Expectations on privacy: whether the candidate tells more of trained entities than of others."""
 
+# No `from __future__ import annotations`: pydantic v1 reads the annotations of the fields.
+
+from typing import ClassVar
+
+from great_expectations.compatibility import pydantic
+
 from synth_contracts.expectations.base import TableAtLeast, TableAtMost
 
 
@@ -49,3 +55,53 @@ class ExpectTableKAnonymityToBeAtLeast(TableAtLeast):
     """Expect every combination of quasi-identifiers to be shared by enough entities."""
 
     metric = "k_anonymity"
+
+
+class ExpectTableAttributeDisclosureToBeAtMost(TableAtMost):
+    """Expect the table to point to sensitive values of trained entities no more than of others."""
+
+    metric = "attribute_disclosure"
+
+
+class _AttackBudget(TableAtMost):
+    """An attack with a budget of guesses; ``None`` stands for the metric's own choice."""
+
+    option_keys = ("attacks", "aux_columns")
+
+    attacks: int | None = pydantic.Field(..., description="number of guesses")
+    aux_columns: list[str] | None = pydantic.Field(..., description="columns the attacker knows")
+    success_keys: ClassVar[tuple[str, ...]] = (*TableAtMost.success_keys, *option_keys)
+
+
+class ExpectTableSinglingOutToBeAtMost(_AttackBudget):
+    """Expect guesses at combinations that single out one entity to gain little over unseen ones."""
+
+    metric = "singling_out"
+
+
+class ExpectTableLinkabilityToBeAtMost(_AttackBudget):
+    """Expect the table to help little in linking two halves of a trained entity's columns."""
+
+    metric = "linkability"
+
+
+class ExpectTableLDiversityToBeAtLeast(TableAtLeast):
+    """Expect each class of quasi-identifiers to hold enough different sensitive values."""
+
+    metric = "l_diversity"
+
+
+class ExpectTableTClosenessToBeAtMost(TableAtMost):
+    """Expect sensitive values to be spread in each class nearly as in the whole table."""
+
+    metric = "t_closeness"
+
+
+class ExpectTableEmpiricalEpsilonToBeAtMost(TableAtMost):
+    """Expect an audit to refute no claim of differential privacy up to the limit."""
+
+    metric = "empirical_epsilon"
+    option_keys = ("canaries",)
+
+    canaries: int | None = pydantic.Field(..., description="number of canary entities")
+    success_keys: ClassVar[tuple[str, ...]] = (*TableAtMost.success_keys, *option_keys)

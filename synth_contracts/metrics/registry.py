@@ -14,6 +14,7 @@ from synth_contracts.metrics.fidelity import (
     calendar_correlation,
     detection,
     entity_profile,
+    forecast_utility,
     hour_profile,
     ks,
     ks_max,
@@ -25,14 +26,20 @@ from synth_contracts.metrics.fidelity import (
 )
 from synth_contracts.metrics.measurement import Measurement, NotMeasured, Result
 from synth_contracts.metrics.privacy import (
+    attribute_disclosure,
+    empirical_epsilon,
     entity_membership_inference,
     identical_match,
     k_anonymity,
+    l_diversity,
+    linkability,
     membership_inference,
     nearest_neighbor_distance,
     outlier_membership_inference,
     recognized_entities,
     replicated_uniques,
+    singling_out,
+    t_closeness,
 )
 from synth_contracts.metrics.results import CannotMeasure
 from synth_contracts.metrics.validity import constraint_violations
@@ -120,6 +127,51 @@ METRICS: Mapping[str, Metric] = {
             "share of real entities",
         ),
         Metric(
+            attribute_disclosure.ID, "privacy", "table", attribute_disclosure.measure,
+            "Sensitive values given away",
+            "Share of trained units whose look-alikes all point to one sensitive value, "
+            "rightly, beyond what happens to units that were not in training.",
+            "share of real entities",
+        ),
+        Metric(
+            singling_out.ID, "privacy", "table", singling_out.measure,
+            "Singling out",
+            "How much better guesses at combinations that single out one unit succeed among "
+            "trained units than among unseen ones.",
+            "share of guesses",
+            options=("attacks", "aux_columns"),
+        ),
+        Metric(
+            linkability.ID, "privacy", "table", linkability.measure,
+            "Linkability",
+            "How much better the table joins two sets of columns of one unit when it was "
+            "trained on than when it was not.",
+            "share of guesses",
+            options=("attacks", "aux_columns"),
+        ),
+        Metric(
+            l_diversity.ID, "privacy", "table", l_diversity.measure,
+            "Fewest sensitive values in a group",
+            "Fewest different sensitive values among units that share one combination of the "
+            "quasi-identifiers.",
+            "values",
+        ),
+        Metric(
+            t_closeness.ID, "privacy", "table", t_closeness.measure,
+            "Most unusual group",
+            "Largest distance between the spread of sensitive values in a group and in the "
+            "whole table.",
+            "share of units",
+        ),
+        Metric(
+            empirical_epsilon.ID, "privacy", "table", empirical_epsilon.measure,
+            "Audit of a privacy claim",
+            "The least epsilon that the success of the most confident guesses allows; it "
+            "refutes claims and proves none.",
+            "epsilon",
+            options=("canaries",),
+        ),
+        Metric(
             ks.ID, "fidelity", "column", ks.measure,
             "Distribution of a column",
             "Largest gap between the cumulative shares of a column, synthetic and unseen real.",
@@ -189,6 +241,14 @@ METRICS: Mapping[str, Metric] = {
             "Rows per entity",
             "Largest gap between the cumulative shares of entities by their number of rows.",
             "share of entities",
+        ),
+        Metric(
+            forecast_utility.ID, "fidelity", "table", forecast_utility.measure,
+            "Forecasts learned from the table",
+            "Error on the real future of a forecast learned from synthetic rows, over that of "
+            "one learned from real rows.",
+            "ratio of errors",
+            options=("aggregate", "column", "frequency", "horizon"),
         ),
         Metric(
             detection.ID, "fidelity", "table", detection.measure,

@@ -1,0 +1,19 @@
+"""singling_out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from synth_contracts.metrics.comparison import Comparison
+from synth_contracts.metrics.measurement import Measurement
+from synth_contracts.metrics.results import CannotMeasure
+
+ID = "singling_out"
+
+
+def measure(
+    _comparison: Comparison, _column: str | None, _options: Mapping[str, Any]
+) -> Measurement:
+    """Not measured yet."""
+    raise CannotMeasure("not measured yet")
