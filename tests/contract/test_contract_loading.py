@@ -88,7 +88,7 @@ def test_both_examples_of_the_specification_load(examples):
     assert (ks.metric, ks.column, ks.threshold) == ("ks", "amount", 0.04)
     assert minimal.columns == ()
     assert minimal.export.ticket_pattern == "^DATA-[0-9]+$"
-    assert len(minimal.rules) == 20
+    assert len(minimal.rules) == 21
 
 
 def test_a_version_3_1_document_has_no_vendor(bent, demo_path):

@@ -20,6 +20,11 @@ LIMITS = {
     "nearest_neighbor_distance": (0.58, 0.60, 0.65, "value"),
     "k_anonymity": (10, 10, 10, "value"),
     "replicated_uniques": (0.02, 0.05, "report", "value"),
+    "attribute_disclosure": (0.03, 0.05, 0.10, "value"),
+    "singling_out": (0.09, "report", "report", "bound"),
+    "linkability": (0.09, "report", "report", "bound"),
+    "l_diversity": ("report", "report", "report", "value"),
+    "t_closeness": ("report", "report", "report", "value"),
     "ks_mean": (0.05, 0.09, 0.30, "value"),
     "ks_max": (0.10, 0.15, None, "value"),
     "total_variation": (0.05, 0.10, "report", "over_floor"),
@@ -30,10 +35,14 @@ LIMITS = {
     "hour_profile": (0.08, 0.15, None, "value"),
     "weekday_profile": (0.03, 0.04, None, "value"),
     "entity_profile": (0.06, 0.10, None, "value"),
+    "forecast_utility": (1.10, "report", None, "value"),
     "detection": (0.60, 0.70, None, "value"),
     "constraint_violations": (0, 0, 0, "value"),
 }
-AT_LEAST = {"k_anonymity", "calendar_correlation"}
+AT_LEAST = {"k_anonymity", "l_diversity", "calendar_correlation"}
+#: rules that stand in no preset
+OWN = {"ks", "empirical_epsilon"}
+STANDARD = [name for name, limits in LIMITS.items() if limits[1] not in (None, "report")]
 KINDS = {
     "basket_id": "integer", "household_id": "integer", "store_id": "code",
     "transaction_timestamp": "timestamp", "n_items": "integer", "amount": "number",
@@ -86,8 +95,14 @@ def test_missing_roles_are_not_asked(bent):
     assert {(n.id, n.reason, n.disabled) for n in contract.not_asked} == {
         ("k_anonymity", "no quasi-identifiers", False),
         ("replicated_uniques", "no quasi-identifiers", False),
+        ("attribute_disclosure", "no quasi-identifiers", False),
+        ("singling_out", "no quasi-identifiers", False),
+        ("linkability", "no quasi-identifiers", False),
+        ("l_diversity", "no quasi-identifiers", False),
+        ("t_closeness", "no quasi-identifiers", False),
         ("calendar_correlation", "no time index", False),
         ("autocorrelation", "no time index", False),
+        ("forecast_utility", "no time index", False),
         ("hour_profile", "no time index", False),
         ("weekday_profile", "no time index", False),
     }
@@ -178,7 +193,7 @@ def test_an_explicit_rule_overrides_and_a_weaker_one_reads_loosened(written, loo
     (contract,) = report.contracts
     (own,) = [r for r in contract.rules if r.origin == "contract"]
     assert [r.id for r in contract.rules].count(own.id) == 1
-    assert len(contract.rules) == len(LIMITS)
+    assert len(contract.rules) == len(STANDARD)
     assert own.loosened is loosened
     assert contract.loosened == ((own.id,) if loosened else ())
     assert any("LOOSENED" in w.message for w in report.warnings) is loosened
@@ -209,7 +224,7 @@ def test_another_rule_of_the_same_metric_stands_beside(with_rules):
     )  # fmt: skip
     (contract,) = report.contracts
     ids = [r.id for r in contract.rules]
-    assert len(ids) == len(LIMITS) + 1
+    assert len(ids) == len(STANDARD) + 1
     assert {"autocorrelation", "autocorrelation-hourly"} <= set(ids)
     assert contract.rules[-1].options == {
         "aggregate": "sum", "column": "amount", "frequency": "hour", "lags": [24, 168],
@@ -230,6 +245,13 @@ REFUSED = {
     "wrong limit": (rule("ks_mean", "ks_mean", "min_value: 0.1").replace("least", "most"), "lacks `max_value`"),
     "wrong end": (rule("ks_mean", "ks_mean", "min_value: 0.1"), "unknown expectation"),
     "not yet": (rule("l_diversity", "l_diversity", "max_value: 2"), "unknown expectation"),
+    "few attacks": (rule("a", "singling_out", "max_value: 0.1, attacks: 10"), "whole number from 100"),
+    "half attacks": (rule("a", "linkability", "max_value: 0.1, attacks: 500.5"), "whole number from 100"),
+    "no columns": (rule("a", "linkability", "max_value: 0.1, aux_columns: []"), "different names"),
+    "one column": (rule("a", "linkability", "max_value: 0.1, aux_columns: age"), "different names"),
+    "column twice": (rule("a", "linkability", "max_value: 0.1, aux_columns: [age, age]"), "different names"),
+    "key known": (rule("a", "linkability", "max_value: 0.1, aux_columns: [basket_id]"), "made afresh"),
+    "far": (rule("a", "forecast_utility", "max_value: 1.1, horizon: 0"), "whole number from 1"),
     "wrong side": (rule("a", "calendar_correlation", "max_value: 0.7"), "unknown expectation"),
     "no lags here": (rule("a", "calendar_correlation", "min_value: 0.7, lags: [7]"), "no argument `lags`"),
     "typo": (rule("ks_mean", "ks_meen", "max_value: 0.1"), "unknown expectation"),
@@ -344,7 +366,7 @@ def test_the_table_names_itself_consistently():
         assert spec.id == rule_id
         assert all(EXPECTATIONS[name] is spec for name in spec.expectations)
         assert set(spec.limits) <= set(PRESETS)
-    assert set(LIMITS) | {"ks"} == set(RULES)
+    assert set(LIMITS) | OWN == set(RULES)
     assert preset_rules(None) == {}
     with pytest.raises(dataclasses.FrozenInstanceError):
         RULES["ks"].family = "privacy"
