@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import operator
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,17 +15,12 @@ from synth_contracts import metrics
 from synth_contracts.coarsening import Coarsening
 from synth_contracts.contract.expand import settle
 from synth_contracts.contract.model import Contract
-from synth_contracts.errors import SourceError
+from synth_contracts.evaluation.inputs import Given, Inputs, Unfit, read
 from synth_contracts.expectations.measured import Measuring
-from synth_contracts.metrics.measurement import Evaluation, Result
-from synth_contracts.tables import (
-    TableSchema,
-    canonical,
-    duckdb_types,
-    resolve,
-    rows_digest,
-    to_arrow,
-)
+from synth_contracts.metrics.measurement import Evaluation, NotMeasured, Result
+from synth_contracts.tables import TableSchema, rows_digest
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -38,9 +35,9 @@ class Digests:
 def evaluate(
     contract: Contract,
     *,
-    train: pd.DataFrame | pa.Table,
-    holdout: pd.DataFrame | pa.Table,
-    synthetic: pd.DataFrame | pa.Table,
+    train: Given,
+    holdout: Given,
+    synthetic: Given,
     seed: int,
     controls: bool = True,
 ) -> Evaluation:
@@ -49,43 +46,55 @@ def evaluate(
     Args:
         contract: the loaded contract; its rules say what is measured. Those that the column types
             of ``train`` cannot be asked are taken out, as ``build`` does.
-        train: what the generator saw; its column types count for all three tables.
-        holdout: entities that the generator never saw, of the same source.
+        train: what the generator saw, a DataFrame or an Arrow table; its column types count for
+            all three tables.
+        holdout: entities that the generator never saw, of the same source; None or no rows where
+            there is none, and then what needs unseen rows is not measured.
         synthetic: the candidate.
-        seed: seeds every sample that a metric draws; the same seed gives the same numbers.
+        seed: 0 or more, seeds every sample that a metric draws; the same seed gives the same
+            numbers.
         controls: whether leaks are planted into copies of the candidate, to see what the run would
             have blocked. Without them a contract of the preset strict that sets ``blindAbove``
             comes to no verdict.
 
     Returns:
         The Evaluation, without seal: ``judge`` comes to a verdict on it, a release does not.
-        What could not be measured is a ``NotMeasured`` with its reason.
+        What could not be measured is a ``NotMeasured`` with its reason. Where the tables cannot be
+        compared at all (a missing table, other columns, other types) that is every rule, and the
+        digests of the tables are empty: no rows are bound to such an evaluation.
 
     Raises:
-        SourceError: a table lacks columns, or its values do not fit the types of ``train``.
+        TypeError, ValueError: not for what the tables hold, but for a call that cannot be meant:
+            no Contract, no table, no seed.
     """
-    tables = {
-        "train": to_arrow(train),
-        "holdout": to_arrow(holdout),
-        "synthetic": to_arrow(synthetic),
-    }
-    schema = resolve(contract, duckdb_types(tables["train"]))
-    contract = _settled(contract, kinds_of(schema))
+    if not isinstance(contract, Contract):
+        raise TypeError(f"contract is a {type(contract).__name__}, not a loaded Contract")
+    if operator.index(seed) < 0:
+        raise ValueError(f"the seed is {seed}, and seeds are 0 or more")
+    tables = {"train": train, "holdout": holdout, "synthetic": synthetic}
     for name, table in tables.items():
-        _require(name, table, schema)
+        if table is not None and not isinstance(table, (pd.DataFrame, pa.Table)):
+            raise TypeError(
+                f"{name} is a {type(table).__name__}, not a DataFrame or an Arrow table"
+            )
+    try:
+        inputs = read(contract, train=train, holdout=holdout, synthetic=synthetic)
+        digests = _digests(inputs, has_holdout=holdout is not None)
+    except Unfit as unfit:
+        return _unmeasured(contract, tables, seed, str(unfit), controls=controls)
+    except Exception as error:  # a table that nobody thought of must end as "not measured"
+        logger.exception("the tables could not be read")
+        reason = f"error: {type(error).__name__} while the tables were read; the log has the trace"
+        return _unmeasured(contract, tables, seed, reason, controls=controls, error=True)
+    contract = _settled(contract, kinds_of(inputs.schema))
     comparison = metrics.Comparison(
-        train=canonical(tables["train"], schema),
-        holdout=canonical(tables["holdout"], schema),
-        synthetic=canonical(tables["synthetic"], schema),
-        schema=schema,
+        train=inputs.frames["train"],
+        holdout=inputs.frames["holdout"],
+        synthetic=inputs.frames["synthetic"],
+        schema=inputs.schema,
         k=contract.k,
-        seed=seed,
+        seed=operator.index(seed),
         coarsening=Coarsening.of(contract),
-    )
-    digests = Digests(
-        rows=rows_digest(tables["synthetic"]),
-        train=rows_digest(tables["train"]),
-        holdout=rows_digest(tables["holdout"]),
     )
     started = time.perf_counter()
     measuring = Measuring(comparison)
@@ -97,6 +106,50 @@ def evaluate(
     found = measuring.control(contract.rules, results, contract.report_only) if controls else None
     total = round(time.perf_counter() - started, 4)
     return replace(assemble(contract, measuring, digests, results, reported, total), controls=found)
+
+
+def _digests(inputs: Inputs, *, has_holdout: bool) -> Digests:
+    return Digests(
+        rows=rows_digest(inputs.arrow["synthetic"]),
+        train=rows_digest(inputs.arrow["train"]),
+        holdout=rows_digest(inputs.arrow["holdout"]) if has_holdout else "",
+    )
+
+
+def _unmeasured(
+    contract: Contract,
+    tables: Mapping[str, Given],
+    seed: int,
+    reason: str,
+    *,
+    controls: bool,
+    error: bool = False,
+) -> Evaluation:
+    """Every rule of ``contract`` not measured for one reason.
+
+    The digests are empty: nothing was measured of these rows, and a promotion, which compares the
+    digest of what it promotes with that of the evaluation, can never find them equal.
+    """
+    rows = {name: 0 if table is None else len(table) for name, table in tables.items()}
+    return Evaluation(
+        contract_digest=contract.digest,
+        rows_digest="",
+        train_digest="",
+        holdout_digest="",
+        seed=operator.index(seed),
+        n_train=rows["train"],
+        n_holdout=rows["holdout"],
+        n_synthetic=rows["synthetic"],
+        entities_train=0,
+        entities_holdout=0,
+        results={
+            rule.id: NotMeasured(rule.metric, reason, rule.column, error) for rule in contract.rules
+        },
+        reported={
+            metric: NotMeasured(metric, reason, error=error) for metric in contract.report_only
+        },
+        controls={"reason": reason} if controls else None,
+    )
 
 
 def report_only(contract: Contract, measuring: Measuring) -> dict[str, Result]:
@@ -153,13 +206,3 @@ def kinds_of(schema: TableSchema) -> dict[str, str]:
 def _entities(frame: pd.DataFrame, schema: TableSchema) -> int:
     key = schema.roles.entity_key
     return len(frame) if key is None else int(frame[key].nunique())
-
-
-def _require(name: str, table: pa.Table, schema: TableSchema) -> None:
-    missing = [f.name for f in schema.released if f.name not in table.column_names]
-    if missing:
-        raise SourceError(
-            f"the {name} table lacks the columns {', '.join(missing)}",
-            where=schema.table,
-            mend=f"it holds: {', '.join(table.column_names)}; all three tables need the same ones",
-        )
