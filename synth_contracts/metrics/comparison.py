@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from synth_contracts.coarsening import Coarsening
-from synth_contracts.metrics import attacks, cells, encoding, matching
+from synth_contracts.metrics import attacks, cells, composition, encoding, matching
 from synth_contracts.metrics.cells import Floats, Side
 from synth_contracts.metrics.neighbours import Vectors
 from synth_contracts.tables import TableSchema
@@ -34,6 +34,8 @@ class Comparison:
         coarsening: what the protected view of :meth:`matched` coarsens; None compares raw tables.
         uncoarsened: quasi-identifiers and entity key of the candidate before it was recoded, a
             canonical frame; None where nobody kept them.
+        earlier: canonical frames of earlier releases of the same source, each with those columns
+            of the schema that it released; what they give away counts with the candidate.
     """
 
     train: pd.DataFrame
@@ -45,6 +47,7 @@ class Comparison:
     attempt: int = 1
     coarsening: Coarsening | None = None
     uncoarsened: pd.DataFrame | None = None
+    earlier: tuple[pd.DataFrame, ...] = ()
     _matched: dict[tuple[int, bool], matching.Three] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -119,6 +122,11 @@ class Comparison:
     def entity_scores(self) -> dict[str, Floats]:
         """What each attack believes of each entity of train (members), then of holdout."""
         return attacks.entity_scores(self.nearby, self.candidates, self.calendar)
+
+    @cached_property
+    def together(self) -> composition.Together | None:
+        """What attacks with earlier releases beside the candidate believe; None without any."""
+        return composition.together(self)
 
     @property
     def repeats(self) -> int:

@@ -90,6 +90,7 @@ def halved(comparison: Comparison) -> tuple[Comparison, str]:
         holdout=part(holdout, order[size : size + taken]),
         synthetic=part(holdout, order[:taken]),
         uncoarsened=None,
+        earlier=(),
     )
     sampled = "" if taken == size else f", sampled from {size:,} for speed"
     what = (

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from synth_contracts.metrics.cells import Floats
 from synth_contracts.metrics.comparison import Comparison
+from synth_contracts.metrics.composition import worse
 from synth_contracts.metrics.intervals import HALF_SAMPLES, normal
 from synth_contracts.metrics.measurement import Measurement
 from synth_contracts.metrics.results import (
@@ -36,6 +38,8 @@ def measure(
     PPV is the share of members among the m = max(100, 1 %) most confident entities, both sides of
     equal weight. The value is the largest of the attacks. With 30 guesses the largest of four
     coin-flip readings passes .35 too often; a few certain entities are recognized_entities' part.
+    With earlier releases of the same source beside the candidate their attacks (composition.py)
+    are read too, and the worse family counts.
 
     Raises:
         CannotMeasure: no entity key, fewer than 200 entities in train or holdout, or entities in
@@ -47,7 +51,15 @@ def measure(
         raise CannotMeasure("no entity key: each row is an entity of its own")
     need_split(comparison)
     need_entities(comparison)
-    people, scores = comparison.candidates, comparison.entity_scores
+    alone, together = _read(comparison, comparison.entity_scores), comparison.together
+    if together is None:
+        return alone
+    return worse(alone, _read(comparison, together.entities), together.releases)
+
+
+def _read(comparison: Comparison, scores: Mapping[str, Floats]) -> Measurement:
+    """What one family of attacks on entities reads."""
+    people = comparison.candidates
     mass = float(min(people.members, people.others))
     guesses = max(float(FEWEST_GUESSES), GUESSED_SHARE * 2 * mass)
     found: dict[str, Tail] = {}

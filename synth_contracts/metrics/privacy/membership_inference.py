@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from synth_contracts.metrics.cells import Floats
 from synth_contracts.metrics.comparison import Comparison
+from synth_contracts.metrics.composition import worse
 from synth_contracts.metrics.intervals import HALF_SAMPLES
 from synth_contracts.metrics.measurement import Measurement
 from synth_contracts.metrics.results import (
@@ -31,7 +33,8 @@ def measure(
     carry the same weight, so the base rate is exactly 1/2 at any split. Each attack of attacks.py
     is read twice: near rows tell members (copies), or they tell non-members (holes around
     members). The value is the largest of the first kind, and of the second where its lower bound,
-    corrected for the number of readings, lies above 0.
+    corrected for the number of readings, lies above 0. With earlier releases of the same source
+    beside the candidate their attacks (composition.py) are read too, and the worse family counts.
 
     Raises:
         CannotMeasure: fewer than 200 entities in train or holdout, or entities in both.
@@ -40,8 +43,16 @@ def measure(
     need_features(comparison)
     need_split(comparison)
     need_entities(comparison)
+    alone, together = _read(comparison, comparison.scores), comparison.together
+    if together is None:
+        return alone
+    return worse(alone, _read(comparison, together.rows), together.releases)
+
+
+def _read(comparison: Comparison, scores: Mapping[str, Floats]) -> Measurement:
+    """What one family of attacks on rows reads."""
     train, holdout = comparison.train_side, comparison.holdout_side
-    scores, cut = comparison.scores, comparison.nearby.cut
+    cut = comparison.nearby.cut
     mass = float(min(train.rows, holdout.rows))
     guesses = max(float(FEWEST_GUESSES), GUESSED_SHARE * 2 * mass)
     found: dict[str, Tail] = {}

@@ -11,6 +11,7 @@ from scipy import stats
 
 from synth_contracts.metrics.cells import Floats
 from synth_contracts.metrics.comparison import Comparison
+from synth_contracts.metrics.composition import worse
 from synth_contracts.metrics.intervals import Interval
 from synth_contracts.metrics.measurement import Measurement
 from synth_contracts.metrics.results import (
@@ -43,7 +44,9 @@ def measure(
 
     The value is the estimate where its lower bound is highest, over the entity attacks of
     attacks.py and the GUESSES; ``bound_lower`` is that bound (95 %, corrected for all looks), and
-    what a rule judges. Negative: fewer members than chance gives.
+    what a rule judges. Negative: fewer members than chance gives. With earlier releases of the
+    same source beside the candidate their attacks (composition.py) are read too, and the worse
+    family counts.
 
     Raises:
         CannotMeasure: fewer than 200 entities in train or holdout, or entities in both.
@@ -52,7 +55,16 @@ def measure(
     need_features(comparison)
     need_split(comparison)
     need_entities(comparison)
-    scores, members = comparison.entity_scores, comparison.candidates.members
+    alone, together = _read(comparison, comparison.entity_scores), comparison.together
+    if together is None:
+        return alone
+    beside = _read(comparison, together.entities)
+    return worse(alone, beside, together.releases, by="bound_lower")
+
+
+def _read(comparison: Comparison, scores: Mapping[str, Floats]) -> Measurement:
+    """What one family of attacks on entities reads."""
+    members = comparison.candidates.members
     found = {
         name: recognized(believed, members, len(scores), comparison.rng(f"recognized ties {name}"))
         for name, believed in scores.items()
