@@ -50,6 +50,7 @@ def run_checkpoint(
     progress: Callable[[str], None] | None = None,
     sources: Mapping[str, str] | None = None,
     card: Path | None = None,
+    beside: Mapping[str, Any] | None = None,
 ) -> Evaluation:
     """Measure the candidate inside one validation; store its result, build its Data Docs.
 
@@ -64,6 +65,7 @@ def run_checkpoint(
         progress: called with one line as each metric is begun.
         sources: the marks under which attempts on this source are counted; they are sealed too.
         card: where the report card of this run will lie; the result's page links to it.
+        beside: what is told of the releases in ``comparison.earlier``; sealed too.
 
     Returns:
         The sealed Evaluation. ``validation`` holds ``suite``, ``run_id``, ``evaluated`` (number of
@@ -106,6 +108,7 @@ def run_checkpoint(
         },
         sources=dict(sources or {}),
         controls=controls,
+        beside=dict(beside or {}),
     )
     return replace(evaluation, seal=seal(evaluation, secret))
 

@@ -84,6 +84,11 @@ class Evaluation:
     promotion holds both against the ledger. ``kinds`` maps columns to their kinds, by which the
     contract was settled. ``controls`` is what the run would have seen of planted leaks and reads of
     real rows (metrics/controls/run.py); None where nobody asked for it.
+    ``beside`` tells which earlier releases of the same source the attacks held together with the
+    candidate: ``releases`` (their ids); of these ``other_columns`` (compared by fewer),
+    ``not_compared`` (no column in common) and ``other_split`` (whose training rows may be in this
+    holdout); and ``revoked``, how many that had been exported were left out. Empty where nobody
+    looked for any.
     """
 
     contract_digest: str
@@ -105,6 +110,7 @@ class Evaluation:
     sources: Mapping[str, str] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
     controls: Mapping[str, Any] | None = None
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def measurements(self) -> tuple[Result, ...]:

@@ -17,6 +17,7 @@ from synth_contracts.gate import Outcome, judge
 from synth_contracts.generate import generate
 from synth_contracts.metrics import Comparison
 from synth_contracts.pipeline.clock import Clock, Progress
+from synth_contracts.pipeline.composing import earlier_releases
 from synth_contracts.pipeline.concluding import Judged, card_folder, conclude
 from synth_contracts.pipeline.preparing import Prepared, prepare
 from synth_contracts.pipeline.results import BuildResult, failed, write_artifacts
@@ -61,6 +62,7 @@ def build(
                 return replace(done, timings=clock.seconds)
         check_attempts(registry, contract, ready.fingerprint, ready.sources)
         attempt = registry.attempt_number(ready.sources, ready.fingerprint)
+        earlier = earlier_releases(registry, ready)
     run_id = _run_id(contract, ready.fingerprint)
 
     rows = contract.generator.rows or ready.source.rows
@@ -91,6 +93,7 @@ def build(
             attempt=attempt,
             coarsening=Coarsening.of(contract),
             uncoarsened=produced.uncoarsened,
+            earlier=earlier.frames,
         )
         evaluation = run_checkpoint(
             contract,
@@ -106,13 +109,18 @@ def build(
             progress=progress,
             sources=ready.sources,
             card=card_folder(settings, contract.table, run_id) / "report-card.html",
+            beside=earlier.record,
         )
         verdict = judge(contract, evaluation)
     return conclude(Judged(settings, keys, ready, clock, run_id, comparison, evaluation, verdict))
 
 
 def _unchanged(registry: Registry, ready: Prepared, settings: Settings) -> BuildResult | None:
-    """The last run's result when neither contract, source, split key nor versions changed."""
+    """The last run's result when neither contract, source, split key nor versions changed.
+
+    Releases of other tables that came out since do not count: what is out stays out, and it was
+    they who were measured together with it.
+    """
     table = ready.contract.table
     last = registry.last_run(table)
     if last is None or last.fingerprint != ready.fingerprint:

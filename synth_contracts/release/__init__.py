@@ -9,6 +9,7 @@ from synth_contracts.release.attempts import (
     source_key,
     source_marks,
 )
+from synth_contracts.release.beside import Beside, stand_beside
 from synth_contracts.release.ledger import LedgerEntry
 from synth_contracts.release.records import Release, RunRecord
 from synth_contracts.release.registry import Registry
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from synth_contracts.release.promoting import promote
 
 __all__ = [
+    "Beside",
     "LedgerEntry",
     "Registry",
     "Release",
@@ -30,6 +32,7 @@ __all__ = [
     "revoke",
     "source_key",
     "source_marks",
+    "stand_beside",
 ]
 
 

@@ -186,16 +186,16 @@ def blocked_attempts(
     for entry in entries:
         if entry.kind not in {"attempt", "promoted", "approved"}:
             continue
-        marks = _marks_of(entry.body)
+        marks = marks_of(entry.body)
         group = _linked(groups, marks)
-        group.marks |= _names(marks)
+        group.marks |= mark_names(marks)
         if entry.kind == "approved":
             group.blocked = {}
         elif entry.kind == "promoted":
             group.blocked = {
                 name: item
                 for name, item in group.blocked.items()
-                if not _same_rows(_marks_of(item), marks)
+                if not _same_rows(marks_of(item), marks)
             }
         elif entry.body["outcome"] == _BLOCKED or entry.body.get("undecided"):
             name = str(entry.body["fingerprint"])
@@ -206,7 +206,7 @@ def blocked_attempts(
 
 def _linked(groups: list[_Group], marks: Mapping[str, str]) -> _Group:
     """One group made of all that share a mark with ``marks``; it takes their place in the list."""
-    names = _names(marks)
+    names = mark_names(marks)
     touched = [group for group in groups if group.marks & names]
     merged = _Group()
     found = [item for group in touched for item in group.blocked.items()]
@@ -231,11 +231,13 @@ def _same_rows(attempt: Mapping[str, str], promotion: Mapping[str, str]) -> bool
     return unplaced and attempt[DECLARED] == promotion[DECLARED]
 
 
-def _marks_of(body: Mapping[str, Any]) -> dict[str, str]:
+def marks_of(body: Mapping[str, Any]) -> dict[str, str]:
+    """The marks of an entry's source."""
     return {**(body.get("sources") or {}), DECLARED: str(body["source_key"])}
 
 
-def _names(marks: Mapping[str, str]) -> set[str]:
+def mark_names(marks: Mapping[str, str]) -> set[str]:
+    """Marks as texts that are equal where the marks are."""
     return {f"{mark} {value}" for mark, value in marks.items()}
 
 

@@ -20,6 +20,7 @@ from synth_contracts.evaluation.seal import sealed
 from synth_contracts.gate import Outcome, Verdict, judge
 from synth_contracts.metrics.measurement import Evaluation
 from synth_contracts.release.attempts import DECLARED, check_attempts, source_key
+from synth_contracts.release.beside import stand_beside
 from synth_contracts.release.records import Release
 from synth_contracts.release.registry import Registry
 from synth_contracts.release.verify import (
@@ -90,6 +91,7 @@ def promote(
         rows = staged(work, contract.table, run_id)
         _check_rows(registry, contract, evaluation, rows)
         _check_attempt(registry, contract, evaluation, fingerprint)
+        _check_beside(registry, contract, evaluation)
         return _write(
             registry,
             contract,
@@ -162,6 +164,20 @@ def _check_attempt(
         raise _refused(
             contract,
             f"it was evaluated as attempt {evaluation.attempt}, and the ledger counts {number}",
+        )
+
+
+def _check_beside(registry: Registry, contract: Contract, evaluation: Evaluation) -> None:
+    """Refuse when a release of the same source came out, or was exported, in the meantime.
+
+    Two builds that run at once would else each pass alone.
+    """
+    told = evaluation.beside.get("releases", ())
+    held = stand_beside(registry, contract, _marks(contract, evaluation)).releases
+    missing = [release.id for release in held if release.id not in told]
+    if missing:
+        raise _refused(
+            contract, f"it was not measured together with {', '.join(missing)} of the same source"
         )
 
 
