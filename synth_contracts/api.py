@@ -20,6 +20,7 @@ from synth_contracts.errors import ReleaseBlocked, SynthContractsError
 from synth_contracts.evaluation import evaluate
 from synth_contracts.gate import Outcome, Verdict, judge
 from synth_contracts.metrics import Evaluation, Measurement, NotMeasured
+from synth_contracts.metrics.record import evaluation_schema
 from synth_contracts.release import Registry, Release
 from synth_contracts.settings import load_settings
 from synth_contracts.signing import KeyFolder
@@ -41,6 +42,7 @@ __all__ = [
     "VerifiedBundle",
     "build",
     "evaluate",
+    "evaluation_schema",
     "export",
     "judge",
     "load_contract",

@@ -11,14 +11,17 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from synth_contracts import metrics
 from synth_contracts.contract.model import Rule
 from synth_contracts.metrics.controls import control
 from synth_contracts.metrics.measurement import Measurement, NotMeasured, Result
+from synth_contracts.metrics.record import result_from_json, result_to_json
 from synth_contracts.metrics.words import title
+
+__all__ = ["Measuring", "result_from_json", "result_to_json"]
 
 logger = logging.getLogger(__name__)
 
@@ -153,26 +156,3 @@ def _json(value: Any) -> Any:
     if isinstance(value, (int, float)):
         return _number(value)
     raise TypeError(f"details hold a {type(value).__name__}")
-
-
-def result_to_json(result: Result) -> dict[str, Any]:
-    """A result as a JSON object; ``kind`` tells measurements from what was not measured."""
-    kind = "measurement" if isinstance(result, Measurement) else "not_measured"
-    return {"kind": kind, **asdict(result)}
-
-
-def result_from_json(record: Mapping[str, Any]) -> Result:
-    """The inverse of :func:`result_to_json`.
-
-    Raises:
-        ValueError: the record is no result.
-    """
-    fields = {key: value for key, value in record.items() if key != "kind"}
-    try:
-        if record.get("kind") == "measurement":
-            return Measurement(**fields)
-        if record.get("kind") == "not_measured":
-            return NotMeasured(**fields)
-    except TypeError as error:
-        raise ValueError(f"not a result: {error}") from error
-    raise ValueError(f"not a result: kind {record.get('kind')!r}")

@@ -5,13 +5,46 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from synth_contracts.contract.model import Judged
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-@dataclass(frozen=True)
-class Measurement:
+
+class _Shown:
+    """How one result shows: a line in a terminal, a table in a notebook, a frame, JSON."""
+
+    def __repr__(self) -> str:
+        from synth_contracts.metrics.showing import result_text
+
+        return f"{type(self).__name__}({result_text(self)})"  # type: ignore[arg-type]
+
+    def _repr_html_(self) -> str:
+        from synth_contracts.metrics.showing import result_html
+
+        return result_html(self)  # type: ignore[arg-type]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row with the columns of ``Evaluation.to_frame`` but ``rule`` and ``reported``."""
+        from synth_contracts.metrics.showing import result_frame
+
+        return result_frame(self)  # type: ignore[arg-type]
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object, ``#/$defs/result`` of ``synth_contracts.evaluation_schema()``.
+
+        Raises:
+            ValueError: it holds a number that is not finite, or what JSON has no type for.
+        """
+        from synth_contracts.metrics.record import published_result
+
+        return published_result(self)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, repr=False)
+class Measurement(_Shown):
     """A number with its uncertainty and what it was compared with.
 
     ``value`` is signed and never clamped. ``lower`` and ``upper`` are the two-sided 95 % interval,
@@ -57,8 +90,8 @@ class Measurement:
         return isinstance(self.value, (int, float)) and math.isfinite(self.value)
 
 
-@dataclass(frozen=True)
-class NotMeasured:
+@dataclass(frozen=True, repr=False)
+class NotMeasured(_Shown):
     """A metric that could not be measured: never NaN, never a pass. ``error`` marks a fault."""
 
     metric: str
@@ -70,12 +103,13 @@ class NotMeasured:
 Result = Measurement | NotMeasured
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """Everything measured of one candidate, bound to the rows it was measured on.
 
     ``results`` maps rule id to result, in the contract's order; ``reported`` maps metric id to
-    results that no rule judges. ``validation`` records the Great Expectations run
+    results that no rule judges. The digests of tables that could not be compared are empty, and
+    then no rule was measured. ``validation`` records the Great Expectations run
     (``{"suite", "run_id", "evaluated", "docs"}``), None for an evaluation without a checkpoint.
     ``seal`` is a MAC under the project's secret over everything else, set by the checkpoint run
     alone: promotion refuses an evaluation without it.
@@ -116,3 +150,46 @@ class Evaluation:
     def measurements(self) -> tuple[Result, ...]:
         """All results, judged ones first."""
         return (*self.results.values(), *self.reported.values())
+
+    def __repr__(self) -> str:
+        from synth_contracts.metrics.showing import evaluation_text
+
+        return evaluation_text(self)
+
+    def _repr_html_(self) -> str:
+        from synth_contracts.metrics.showing import evaluation_html
+
+        return evaluation_html(self)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per result, judged ones first; the same dtypes whatever was measured.
+
+        ``rule``, ``metric``, ``column``, ``kind`` ("measurement" or "not measured"), ``value``,
+        ``lower``, ``upper``, ``bound_lower``, ``bound_upper``, ``floor``, ``ceiling``, ``n``,
+        ``unit``, ``direction``, ``compared_with``, ``reason`` (why not measured) and ``reported``
+        (whether no rule judges it). What is not there is ``pd.NA``, never NaN or 0.
+        """
+        from synth_contracts.metrics.showing import evaluation_frame
+
+        return evaluation_frame(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object that ``synth_contracts.evaluation_schema()`` describes.
+
+        Raises:
+            ValueError: it holds a number that is not finite, or what JSON has no type for.
+        """
+        from synth_contracts.metrics.record import published
+
+        return published(self)
+
+    @staticmethod
+    def from_json(record: Mapping[str, Any]) -> Evaluation:
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            ValueError: another format, or a field is missing, unknown, or no result.
+        """
+        from synth_contracts.metrics.record import from_published
+
+        return from_published(record)
