@@ -59,10 +59,10 @@ class ExpectTableAutocorrelationToBeAtMost(TableAtMost):
     metric = "autocorrelation"
     option_keys = ("aggregate", "column", "frequency", "lags")
 
-    aggregate: str | None = pydantic.Field(..., description="count or sum")
-    column: str | None = pydantic.Field(..., description="the column that is summed")
-    frequency: str | None = pydantic.Field(..., description="day or hour")
-    lags: list[int] | None = pydantic.Field(..., description="lags, in units of frequency")
+    aggregate: str | None = pydantic.Field(None, description="count or sum")
+    column: str | None = pydantic.Field(None, description="the column that is summed")
+    frequency: str | None = pydantic.Field(None, description="day or hour")
+    lags: list[int] | None = pydantic.Field(None, description="lags, in units of frequency")
     success_keys: ClassVar[tuple[str, ...]] = (*TableAtMost.success_keys, *option_keys)
 
 
@@ -72,9 +72,9 @@ class ExpectTableCalendarCorrelationToBeAtLeast(TableAtLeast):
     metric = "calendar_correlation"
     option_keys = ("aggregate", "column", "frequency")
 
-    aggregate: str | None = pydantic.Field(..., description="count or sum")
-    column: str | None = pydantic.Field(..., description="the column that is summed")
-    frequency: str | None = pydantic.Field(..., description="day or hour")
+    aggregate: str | None = pydantic.Field(None, description="count or sum")
+    column: str | None = pydantic.Field(None, description="the column that is summed")
+    frequency: str | None = pydantic.Field(None, description="day or hour")
     success_keys: ClassVar[tuple[str, ...]] = (*TableAtLeast.success_keys, *option_keys)
 
 
@@ -102,10 +102,10 @@ class ExpectTableForecastUtilityToBeAtMost(TableAtMost):
     metric = "forecast_utility"
     option_keys = ("aggregate", "column", "frequency", "horizon")
 
-    aggregate: str | None = pydantic.Field(..., description="count or sum")
-    column: str | None = pydantic.Field(..., description="the column that is summed")
-    frequency: str | None = pydantic.Field(..., description="day or hour")
-    horizon: int | None = pydantic.Field(..., description="steps ahead, in units of frequency")
+    aggregate: str | None = pydantic.Field(None, description="count or sum")
+    column: str | None = pydantic.Field(None, description="the column that is summed")
+    frequency: str | None = pydantic.Field(None, description="day or hour")
+    horizon: int | None = pydantic.Field(None, description="steps ahead, in units of frequency")
     success_keys: ClassVar[tuple[str, ...]] = (*TableAtMost.success_keys, *option_keys)
 
 

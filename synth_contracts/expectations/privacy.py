@@ -68,8 +68,8 @@ class _AttackBudget(TableAtMost):
 
     option_keys = ("attacks", "aux_columns")
 
-    attacks: int | None = pydantic.Field(..., description="number of guesses")
-    aux_columns: list[str] | None = pydantic.Field(..., description="columns the attacker knows")
+    attacks: int | None = pydantic.Field(None, description="number of guesses")
+    aux_columns: list[str] | None = pydantic.Field(None, description="columns the attacker knows")
     success_keys: ClassVar[tuple[str, ...]] = (*TableAtMost.success_keys, *option_keys)
 
 
@@ -103,5 +103,5 @@ class ExpectTableEmpiricalEpsilonToBeAtMost(TableAtMost):
     metric = "empirical_epsilon"
     option_keys = ("canaries",)
 
-    canaries: int | None = pydantic.Field(..., description="number of canary entities")
+    canaries: int | None = pydantic.Field(None, description="number of canary entities")
     success_keys: ClassVar[tuple[str, ...]] = (*TableAtMost.success_keys, *option_keys)

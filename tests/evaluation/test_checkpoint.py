@@ -24,7 +24,7 @@ from synth_contracts.evaluation import Digests, sealed
 from synth_contracts.evaluation import checkpoint as module
 from synth_contracts.evaluation.checkpoint import open_project, read_back, run_checkpoint
 from synth_contracts.evaluation.docs_site import BLOCKED, NOT_EVALUATED, PASSED
-from synth_contracts.expectations.base import ComparisonProvider
+from synth_contracts.expectations import reading
 from synth_contracts.expectations.catalog import EXPECTATIONS
 from synth_contracts.gate import Outcome, judge
 from synth_contracts.metrics.measurement import Evaluation, Measurement, NotMeasured
@@ -104,12 +104,9 @@ def test_heavy_work_is_done_once_and_each_metric_once(
         return replace(one, metric=metric, column=column, direction=way)
 
     lookups: list[str] = []
-    found = sys.modules[ComparisonProvider.__module__].lookup
+    found = reading.lookup
     monkeypatch.setattr(metrics, "measure", measure)
-    monkeypatch.setattr(
-        ComparisonProvider.__module__ + ".lookup",
-        lambda name: (lookups.append(name), found(name))[1],
-    )
+    monkeypatch.setattr(reading, "lookup", lambda name: (lookups.append(name), found(name))[1])
     lines: list[str] = []
     run_checkpoint(
         contract, comparison, digests=digests, gx_root=tmp_path / "gx", secret=SECRET,

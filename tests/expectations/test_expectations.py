@@ -27,7 +27,8 @@ def limit_field(kind: Any) -> str:
 
 
 def fields(kind: Any) -> dict[str, Any]:
-    found = {limit_field(kind): 0.5, "judged": "value", "reference": REFERENCE}
+    limit = max(0.5, RULES[kind.metric].lowest)
+    found = {limit_field(kind): limit, "judged": "value", "reference": REFERENCE}
     if "_column_" in kind.expectation_type:
         found["column"] = "amount"
     return {**found, **dict.fromkeys(kind.option_keys)}
@@ -59,7 +60,7 @@ def test_every_field_that_decides_is_required_and_stored(kind: Any) -> None:
     assert {name: stored[name] for name in good if good[name] is not None} == {
         name: value for name, value in good.items() if value is not None
     }
-    for name in good:
+    for name in {limit_field(kind), "reference", "column"} & {key for key in good if good[key]}:
         with pytest.raises(pydantic.ValidationError, match=name):
             kind(**{key: value for key, value in good.items() if key != name})
 
