@@ -28,12 +28,24 @@ CLEAN = {
     "nearest_neighbor_distance": 0.60,
     "identical_match": 0.005,
     "replicated_uniques": 0.05,
+    "singling_out": 0.09,
+    "linkability": 0.09,
+    "attribute_disclosure": 0.05,
 }
 
 
 def read(metric, comparison):
-    if metric == "replicated_uniques":  # the toy's own are too coarse: nobody is unique on them
+    # the toy's own quasi-identifiers are too coarse: nobody is unique on them
+    if metric in {"replicated_uniques", "linkability"}:
         roles = replace(comparison.schema.roles, quasi_identifiers=("shop", "items", "amount"))
+        comparison = replace(comparison, schema=replace(comparison.schema, roles=roles))
+    if metric in {"attribute_disclosure", "l_diversity", "t_closeness"}:
+        fine = metric == "attribute_disclosure"
+        roles = replace(
+            comparison.schema.roles,
+            quasi_identifiers=("shop", "items", "amount") if fine else ("kind", "member"),
+            sensitive=("kind", "at") if fine else ("shop", "amount"),
+        )
         comparison = replace(comparison, schema=replace(comparison.schema, roles=roles))
     column = "amount" if METRICS[metric].scope == "column" else None
     return measure(metric, comparison, column=column)
@@ -82,7 +94,7 @@ def test_a_proper_table_is_measured(metric, toys):
     assert found.unit
     assert found.method
     assert found.compared_with
-    higher = metric in {"k_anonymity", "calendar_correlation"}
+    higher = metric in {"k_anonymity", "l_diversity", "calendar_correlation"}
     assert found.direction == ("higher_is_better" if higher else "lower_is_better")
 
 
