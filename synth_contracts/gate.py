@@ -406,6 +406,31 @@ def reason_text(rule: Rule, measurement: Measurement) -> str:
         rule: the rule; its threshold is a finite number.
         measurement: of the rule's metric, with a finite value and a finite judged number.
     """
+    return f"{_clause(rule, measurement)}{_together(rule, measurement)}"
+
+
+def _together(rule: Rule, measurement: Measurement) -> str:
+    """Said where the table alone holds a rule that it breaks together with earlier releases."""
+    alone, beside = (_details(measurement).get(name) for name in ("alone", "beside"))
+    if not isinstance(alone, Mapping) or not isinstance(beside, Mapping):
+        return ""
+    by = {"lower": "bound_lower", "bound": "bound_upper"}.get(rule.judged, "value")
+    held = _within(rule, alone.get(by)) and (by != "bound_upper" or _within(rule, alone["value"]))
+    number = measurement.number(rule.judged)
+    broken = not _within(rule, number) or (
+        by == "bound_upper" and not _within(rule, measurement.value)
+    )
+    if not (held and broken):
+        return ""
+    count = beside.get("releases")
+    many = "1 earlier release" if count == 1 else f"{count} earlier releases"
+    return (
+        f", together with {many} of the same source; alone it reads "
+        f"{against(alone[by], rule.threshold)}"
+    )
+
+
+def _clause(rule: Rule, measurement: Measurement) -> str:
     value, limit = measurement.value, rule.threshold
     judged = measurement.number(rule.judged)
     assert judged is not None  # noqa: S101 - see Args: callers have checked it

@@ -19,6 +19,10 @@ ATTACK_WORDS: dict[str, str] = {
     "hole": "Hole: places of one unit left empty",
     "aggregate": "Tracing: days of one unit against the published daily totals",
 }
+_TOGETHER = {
+    "union": "in this table or an earlier release",
+    "joint": "added up over this table and earlier releases",
+}
 _VALUE_KEYS = ("value", "advantage", "score", "tail")
 
 
@@ -52,7 +56,7 @@ def _of(result: Measurement, audience: str) -> list[dict[str, Any]]:
                 "metric": result.metric,
                 "title": meaning_of(result.metric).title,
                 "attack": name,
-                "words": ATTACK_WORDS.get(name, name.replace("_", " ").capitalize()),
+                "words": _words(name),
                 "value": value,
                 "interval": None if lower is None or upper is None else [lower, upper],
                 "chance": 0.0,
@@ -61,6 +65,14 @@ def _of(result: Measurement, audience: str) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _words(name: str) -> str:
+    """In words; attacks with earlier releases beside are called ``union x`` and ``joint x``."""
+    kind, _, rest = name.partition(" ")
+    if kind in _TOGETHER and rest:
+        return f"{_words(rest)}, {_TOGETHER[kind]}"
+    return ATTACK_WORDS.get(name, name.replace("_", " ").capitalize())
 
 
 def _right(metric: str, value: float | None, found: Any, audience: str) -> str:

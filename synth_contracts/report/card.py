@@ -107,7 +107,7 @@ def build_card(
         "provenance": _provenance(contract, evaluation, verdict, provenance, audience),
         "attempts": _attempts(contract, attempts, provenance),
         "not_measured": not_measured(evaluation, audience),
-        "limits": limits(contract, evaluation, control),
+        "limits": limits(contract, evaluation, control, audience),
         "verify": _verify(contract),
         "sign_off": _sign_off(verdict, provenance),
         "docs": docs_link if audience == "owner" else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synth_contracts.contract.model import Contract
@@ -16,8 +16,7 @@ STANDING = (
     "Shadow-model attacks were not run: a stronger attacker may reach more than is shown here.",
     "Records moved far enough from the real one, in tables of few columns above all, look like "
     "fresh records to these attacks.",
-    "Linking this table with other releases of the same source, or with other data, "
-    "was not tested.",
+    "Linking this table with other data was not tested.",
     "Fairness between groups, and structure across more columns than the rules name, "
     "were not tested.",
     "Whether this table may be used for a purpose, and what it is in law, is the decision of the "
@@ -60,6 +59,7 @@ def limits(
     contract: Contract,
     evaluation: Evaluation | None,
     controls: Mapping[str, Any] | None = None,
+    audience: Audience = "owner",
 ) -> list[str]:
     """Sentences about what was not measured: standing ones, and those that follow from the run.
 
@@ -80,7 +80,46 @@ def limits(
             "The contract names no entity key: every row counts as a person of its own. Where one "
             "person has several rows, the privacy figures are too good."
         )
-    return [*said, *STANDING[2:]]
+    return [*said, beside(evaluation, audience), *STANDING[2:]]
+
+
+def beside(evaluation: Evaluation | None, audience: Audience) -> str:
+    """What was held together with this table; the analyst is told how many and nothing else."""
+    told = evaluation.beside if evaluation else {}
+    if "releases" not in told:
+        return "Linking this table with other releases of the same source was not tested."
+    ids, left = told["releases"], told.get("not_compared", ())
+    said = "No earlier release of the same source stood beside this table."
+    if ids:
+        named = f" ({', '.join(ids)})" if audience == "owner" else ""
+        one = len(ids) == 1
+        said = (
+            f"The membership attacks held {_many(len(ids))} of the same source{named} beside this "
+            f"table; {'its' if one else 'their'} rows were not measured otherwise."
+        )
+    if audience == "analyst":
+        return said
+    if left:
+        said += f" {_some(left, 'has')} no column in common and could not be compared."
+    if told.get("other_columns"):
+        said += f" {_some(told['other_columns'], 'was')} compared by the columns in common alone."
+    if told.get("other_split"):
+        said += (
+            f" {_some(told['other_split'], 'was')} made under another split: its training rows "
+            "may stand in this holdout, and what it gives away of them is understated."
+        )
+    if told.get("revoked"):
+        said += f" Exported before and revoked, so left out: {told['revoked']}."
+    return said
+
+
+def _many(count: int) -> str:
+    return "1 earlier release" if count == 1 else f"{count} earlier releases"
+
+
+def _some(ids: Sequence[str], verb: str) -> str:
+    plural = {"has": "have", "was": "were"}
+    return f"{len(ids)} of them {verb if len(ids) == 1 else plural[verb]}"
 
 
 def _found(controls: Mapping[str, Any] | None) -> str:
