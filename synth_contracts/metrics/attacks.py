@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 REFERENCE_NEIGHBOURS = 3
 #: A density needs no exact neighbours, and members and non-members miss as many.
 _REFERENCE_PROBES = 8
+#: Up to this many pairs it has them all the same.
+_REFERENCE_PAIRS = 400_000_000
 #: Distances below this are equal to an attacker; a copy of a row in a void still ranks first.
 _RESOLUTION = 1e-3
 _DAY = 86_400
@@ -141,6 +143,7 @@ def observe(
             others[rows_of_others != side],
             REFERENCE_NEIGHBOURS,
             probes=_REFERENCE_PROBES,
+            exact=_REFERENCE_PAIRS,
         )
         known = np.isfinite(found)
         # a reference of fewer rows than asked for is averaged over those that exist

@@ -1,38 +1,63 @@
-"""Nearest neighbours: exact while that is cheap, inverted lists above, exact distances always.
+"""Nearest neighbours: every pair while that is cheap, inverted lists above, exact distances always.
 
-The reference is never sampled. scikit-learn's brute force searches in float64; above
-``EXACT_PAIRS`` pairs faiss' inverted lists take over (2 sqrt(n) lists, 32 of them probed: recall
-.997 to .9991 on the baskets). An exact copy falls in the list of its source, so it cannot be
-missed; approximation can only hide a neighbour that is not a copy. The distance of every neighbour
-found is computed again from the difference of the vectors: GEMM distances (x2 + y2 - 2xy) lose
-exact zeros.
+The reference is never sampled. Up to ``EXACT_PAIRS`` pairs each is looked at; above, the reference
+is cut into lists around centroids, and of these the nearest are searched, as in inverted files
+(Jégou, Douze, Schmid 2011). An exact copy is found by a hash of its row, whatever else is searched:
+approximation can only hide a neighbour that is not a copy.
+
+Pairs are compared by products of matrices, which is ten times cheaper than by differences, and
+loses exact zeros (x2 + y2 - 2xy). So one neighbour more than asked for is kept, and the distance of
+each is computed again from the difference of the vectors. Equal rows are searched once.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from synth_contracts.metrics.cells import mix
+from synth_contracts.metrics.threads import each
+
 Vectors = npt.NDArray[np.float32]
 Distances = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
 
-#: Up to this many pairs every pair is looked at (about 2 CPU seconds at 60 dimensions).
-EXACT_PAIRS = 400_000_000
+#: Up to this many pairs every pair is looked at (about 1.3 ns of CPU each at 50 dimensions).
+EXACT_PAIRS = 2_500_000_000
 PROBES = 32
-_TRAIN_POINTS = 39
-_BLOCK = 16_384
+#: Neighbours kept beyond those asked for: products of float32 may swap two that are equally near.
+_SPARE = 1
+#: Points per centroid that these are made from, and rounds.
+_TRAIN_POINTS, _ROUNDS = 39, 6
+_SEED = 20170101
+_BLOCK, _WIDE = 512, 2_048
+#: Queries that share one pass over the lists.
+_PASS = 131_072
 
 
-def nearest(queries: Vectors, reference: Vectors, k: int = 1, *, probes: int = PROBES) -> Distances:
+def nearest(
+    queries: Vectors,
+    reference: Vectors,
+    k: int = 1,
+    *,
+    probes: int = PROBES,
+    exact: int | None = None,
+) -> Distances:
     """The distances of :func:`search` alone, shape (q, k)."""
-    return search(queries, reference, k, probes=probes)[0]
+    return search(queries, reference, k, probes=probes, exact=exact)[0]
 
 
 def search(
-    queries: Vectors, reference: Vectors, k: int = 1, *, probes: int = PROBES
-) -> tuple[Distances, npt.NDArray[np.int64]]:
+    queries: Vectors,
+    reference: Vectors,
+    k: int = 1,
+    *,
+    probes: int = PROBES,
+    exact: int | None = None,
+) -> tuple[Distances, Rows]:
     """Euclidean distances of each query to its k nearest reference rows, ascending, and the rows.
 
     Args:
@@ -40,57 +65,278 @@ def search(
         reference: shape (r, d), float32, finite, r >= 1.
         k: how many; where r < k the last columns are infinite.
         probes: lists looked at when the search is approximate; fewer are enough where both sides
-            of a comparison suffer alike (recall .997 at 32, .98 at 16, .92 at 8).
+            of a comparison suffer alike.
+        exact: up to how many pairs all are looked at; EXACT_PAIRS where it is None.
 
     Returns:
         distances, shape (q, k), exact for the neighbours that were found; and their row numbers in
-        the reference, -1 where there is none.
+        the reference, -1 where there is none. Of equally near rows the first ones are taken.
     """
-    found = min(k, len(reference))
-    if len(queries) * len(reference) <= EXACT_PAIRS:
-        ids = _brute(queries, reference, found)
-    else:
-        ids = _inverted_lists(queries, reference, found, probes)
-    distances = np.full((len(queries), k), np.inf)
-    for start in range(0, len(queries), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        chosen = ids[block]
-        gap = reference[np.maximum(chosen, 0)] - queries[block, None, :]
-        exact = np.sqrt(np.einsum("qkd,qkd->qk", gap, gap, dtype=np.float64))
-        distances[block, :found] = np.where(chosen < 0, np.inf, exact)
-    rows = np.full((len(queries), k), -1, dtype=np.int64)
-    rows[:, :found] = ids
-    order = np.argsort(distances, axis=1, kind="stable")
-    return np.take_along_axis(distances, order, axis=1), np.take_along_axis(rows, order, axis=1)
+    asked, held = _Distinct.of(queries), _Distinct.of(reference)
+    some, known = asked.chosen(queries), held.chosen(reference)
+    copy = _copies(asked, held)
+    # the nearest of a copy is known
+    open_ = np.flatnonzero(copy < 0) if k == 1 else np.arange(len(some))
+    most = EXACT_PAIRS if exact is None else exact
+    wanted = min(k + _SPARE, len(known))
+    ids = np.full((len(some), wanted + 1), -1, dtype=np.int64)
+    ids[:, -1] = copy
+    if len(open_):
+        centre = known.mean(axis=0, dtype=np.float64).astype(np.float32)
+        left = some - centre if len(open_) == len(some) else some[open_] - centre
+        right = known - centre
+        find = _every_pair if len(left) * len(right) <= most else _inverted_lists
+        ids[open_, :-1] = find(left, right, wanted, probes)
+        del left, right
+    distances, ids = _measured(some, known, ids, min(k, len(known)))
+    distances, rows = held.expanded(distances, ids, k)
+    if len(some) == len(queries):
+        return distances, rows
+    return distances[asked.group], rows[asked.group]
 
 
-def _brute(queries: Vectors, reference: Vectors, k: int) -> npt.NDArray[np.int64]:
-    # scikit-learn takes a second to import; whoever only reads measurements must not pay for it
-    from sklearn.metrics import pairwise_distances_argmin
-    from sklearn.neighbors import NearestNeighbors
+@dataclass(frozen=True)
+class _Distinct:
+    """Groups of equal rows.
 
-    if k == 1:
-        found: npt.NDArray[np.int64] = pairwise_distances_argmin(queries, reference)
-        return found[:, None]
-    search = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(reference)
-    ids: npt.NDArray[np.int64] = search.kneighbors(queries, return_distance=False)
+    Attributes:
+        hashes: of the groups, ascending, shape (groups,).
+        first: first row of each group, shape (groups,).
+        group: of each row, shape (rows,).
+        order: rows sorted by group and number, shape (rows,).
+        start: where each group starts in ``order``, shape (groups + 1,).
+    """
+
+    hashes: npt.NDArray[np.uint64]
+    first: Rows
+    group: Rows
+    order: Rows
+    start: Rows
+
+    @classmethod
+    def of(cls, vectors: Vectors) -> _Distinct:
+        hashes = _hashed(vectors)
+        order = np.argsort(hashes, kind="stable")
+        ordered = hashes[order]
+        new = np.ones(len(order), dtype=bool)
+        new[1:] = ordered[1:] != ordered[:-1]
+        begin = np.flatnonzero(new)
+        if len(begin) == len(vectors):
+            # nothing is twice: rows keep their places, and their vectors need no copy
+            rows = np.arange(len(vectors))
+            return cls(hashes, rows, rows, rows, np.arange(len(vectors) + 1))
+        group = np.empty(len(order), dtype=np.int64)
+        group[order] = np.cumsum(new) - 1
+        return cls(ordered[begin], order[begin], group, order, np.append(begin, len(order)))
+
+    def chosen(self, vectors: Vectors) -> Vectors:
+        """One row of each group."""
+        return vectors if len(self.first) == len(vectors) else vectors[self.first]
+
+    def expanded(self, distances: Distances, ids: Rows, k: int) -> tuple[Distances, Rows]:
+        """Groups found (ascending, -1 for none) as the first k rows that they hold."""
+        out = np.full((len(ids), k), np.inf)
+        rows = np.full((len(ids), k), -1, dtype=np.int64)
+        if len(self.first) == len(self.order):
+            out[:, : ids.shape[1]], rows[:, : ids.shape[1]] = distances, ids
+            return out, rows
+        sizes = np.where(ids < 0, 0, np.diff(self.start)[ids])
+        ends = np.cumsum(sizes, axis=1)
+        for place in range(k):
+            at = np.minimum((ends <= place).sum(axis=1), ids.shape[1] - 1)
+            pick = np.arange(len(ids)), at
+            there = ends[pick] > place
+            row = self.start[ids[pick]] + place - (ends[pick] - sizes[pick])
+            rows[there, place] = self.order[row[there]]
+            out[there, place] = distances[pick][there]
+        return out, rows
+
+
+def _hashed(vectors: Vectors) -> npt.NDArray[np.uint64]:
+    """64 bits of each row, equal where the rows are equal."""
+    out = np.zeros(len(vectors), dtype=np.uint64)
+    for column in range(vectors.shape[1]):
+        # adding 0.0 makes -0.0 and 0.0 the same bits
+        bits = (vectors[:, column] + np.float32(0)).view(np.uint32).astype(np.uint64)
+        out += mix(bits ^ np.uint64((column + 1) << 32))
+    return mix(out)
+
+
+def _copies(asked: _Distinct, held: _Distinct) -> Rows:
+    """The group of the reference that equals each group of queries, -1 where none does."""
+    by_hash = np.argsort(held.hashes, kind="stable")
+    place = np.searchsorted(held.hashes, asked.hashes, sorter=by_hash)
+    found = by_hash[np.minimum(place, len(by_hash) - 1)]
+    return np.where(held.hashes[found] == asked.hashes, found, -1)
+
+
+def _measured(queries: Vectors, reference: Vectors, ids: Rows, k: int) -> tuple[Distances, Rows]:
+    """The k nearest of the found ones by their exact distances, equal ones in order of rows."""
+    ids = np.sort(ids, axis=1)
+    distances = np.empty(ids.shape)
+
+    def measure(start: int) -> None:
+        block = slice(start, start + _PASS // 8)
+        for column in range(ids.shape[1]):
+            gap = reference[np.maximum(ids[block, column], 0)]
+            gap -= queries[block]
+            distances[block, column] = np.sqrt(np.einsum("qd,qd->q", gap, gap, dtype=np.float64))
+
+    each(measure, range(0, len(queries), _PASS // 8))
+    twice = np.zeros(ids.shape, dtype=bool)
+    twice[:, 1:] = ids[:, 1:] == ids[:, :-1]
+    distances[twice | (ids < 0)] = np.inf
+    order = np.argsort(distances, axis=1, kind="stable")[:, :k]
+    distances, ids = np.take_along_axis(distances, order, 1), np.take_along_axis(ids, order, 1)
+    return distances, np.where(np.isinf(distances), -1, ids)
+
+
+def _left(queries: Vectors) -> Vectors:
+    return np.concatenate([queries, np.ones((len(queries), 1), np.float32)], axis=1)
+
+
+def _right(reference: Vectors) -> Vectors:
+    """Its product with ``_left`` is half the squared distance, less a term of the query alone."""
+    half = np.einsum("rd,rd->r", reference, reference, dtype=np.float64) / 2
+    return np.concatenate([-reference, half.astype(np.float32)[:, None]], axis=1)
+
+
+def _smallest(gaps: Vectors, k: int) -> tuple[Vectors, Rows]:
+    """The k smallest of each row, shape (rows, k), and where; overwrites them in ``gaps``."""
+    rows = np.arange(len(gaps))
+    values = np.empty((len(gaps), k), dtype=np.float32)
+    places = np.empty((len(gaps), k), dtype=np.int64)
+    for number in range(k):
+        at = gaps.argmin(axis=1)
+        values[:, number], places[:, number] = gaps[rows, at], at
+        if number + 1 < k:
+            gaps[rows, at] = np.inf
+    return values, places
+
+
+def _every_pair(queries: Vectors, reference: Vectors, k: int, _probes: int) -> Rows:
+    """Rows of the k nearest, shape (q, k), in no order."""
+    right = _right(reference)
+    ids = np.empty((len(queries), k), dtype=np.int64)
+
+    def search_block(start: int) -> None:
+        left = _left(queries[start : start + _BLOCK])
+        room = np.empty((len(left), min(_WIDE, len(right))), dtype=np.float32)
+        values, places = [], []
+        for first in range(0, len(right), _WIDE):
+            part = right[first : first + _WIDE]
+            gaps = room if len(part) == room.shape[1] else np.empty((len(left), len(part)),
+                                                                    dtype=np.float32)  # fmt: skip
+            np.matmul(left, part.T, out=gaps)
+            value, at = _smallest(gaps, min(k, len(part)))
+            values.append(value)
+            places.append(at + first)
+        value, at = np.concatenate(values, axis=1), np.concatenate(places, axis=1)
+        best = np.argsort(value, axis=1, kind="stable")[:, :k]
+        ids[start : start + _BLOCK] = np.take_along_axis(at, best, 1)
+
+    each(search_block, range(0, len(queries), _BLOCK))
     return ids
 
 
-def _inverted_lists(
-    queries: Vectors, reference: Vectors, k: int, probes: int
-) -> npt.NDArray[np.int64]:
-    import faiss
+def _inverted_lists(queries: Vectors, reference: Vectors, k: int, probes: int) -> Rows:
+    """Rows of the k nearest in the ``probes`` lists nearest to each query; -1 for none."""
+    lists = _Lists.of(reference)
+    ids = np.empty((len(queries), k), dtype=np.int64)
+    parts = 2 * math.ceil(len(queries) / (2 * _PASS))
+    ends = np.linspace(0, len(queries), parts + 1).astype(np.int64)
 
-    lists = int(2 * math.sqrt(len(reference)))
-    dimensions = reference.shape[1]
-    quantizer = faiss.IndexFlatL2(dimensions)
-    index = faiss.IndexIVFFlat(quantizer, dimensions, lists)
-    index.cp.niter = 6
-    index.cp.max_points_per_centroid = _TRAIN_POINTS
-    index.cp.seed = 20170101
-    index.train(reference)
-    index.add(reference)
-    index.nprobe = probes
-    ids: npt.NDArray[np.int64] = index.search(queries, k)[1]
+    def search_part(part: int) -> None:
+        span = slice(ends[part], ends[part + 1])
+        ids[span] = lists.search(queries[span], k, probes)
+
+    each(search_part, range(parts))
     return ids
+
+
+@dataclass(frozen=True)
+class _Lists:
+    """The reference in lists, each around its centroid.
+
+    ``right`` holds the rows list by list (see ``_right``), ``order`` their numbers, ``start`` the
+    first of each list and the end, shape (lists + 1,).
+    """
+
+    centroids: Vectors
+    right: Vectors
+    order: Rows
+    start: Rows
+
+    @classmethod
+    def of(cls, reference: Vectors) -> _Lists:
+        centroids = _centroids(reference, int(2 * math.sqrt(len(reference))))
+        of_row = _assigned(reference, centroids)
+        order = np.argsort(of_row, kind="stable")
+        sizes = np.bincount(of_row, minlength=len(centroids))
+        # lists that nobody is in would only be looked at in vain
+        held = sizes > 0
+        start = np.concatenate([[0], np.cumsum(sizes[held])])
+        return cls(centroids[held], _right(reference[order]), order, start)
+
+    def search(self, queries: Vectors, k: int, probes: int) -> Rows:
+        left = _left(queries)
+        asking, ends = self._asking(left, probes)
+        values = np.full((len(queries), k), np.inf, dtype=np.float32)
+        rows = np.full((len(queries), k), -1, dtype=np.int64)
+        worst = values[:, -1].copy()
+        for number in range(len(self.centroids)):
+            who = asking[ends[number] : ends[number + 1]]
+            if not len(who):
+                continue
+            first, last = self.start[number], self.start[number + 1]
+            gaps = left[who] @ self.right[first:last].T
+            nearer = np.flatnonzero(gaps.min(axis=1) < worst[who])
+            if not len(nearer):
+                continue
+            who = who[nearer]
+            value, at = _smallest(gaps[nearer], min(k, last - first))
+            value = np.concatenate([values[who], value], axis=1)
+            at = np.concatenate([rows[who], first + at], axis=1)
+            keep = np.argsort(value, axis=1, kind="stable")[:, :k]
+            values[who] = np.take_along_axis(value, keep, 1)
+            rows[who] = np.take_along_axis(at, keep, 1)
+            worst[who] = values[who, -1]
+        return np.where(rows < 0, -1, self.order[rows])
+
+    def _asking(self, left: Vectors, probes: int) -> tuple[npt.NDArray[np.int32], Rows]:
+        """The queries that look at each list, list by list, and where each list's begin."""
+        right, lists = _right(self.centroids), len(self.centroids)
+        probes = min(probes, lists)
+        number = np.uint16 if lists <= 2**16 else np.uint32
+        who, which = [], []
+        for start in range(0, len(left), _BLOCK):
+            gaps = left[start : start + _BLOCK] @ right.T
+            edge = np.partition(gaps, probes - 1, axis=1)[:, probes - 1 : probes]
+            at = np.flatnonzero(gaps <= edge)
+            who.append((start + at // lists).astype(np.int32))
+            which.append((at % lists).astype(number))
+        lists_of = np.concatenate(which)
+        order = np.argsort(lists_of, kind="stable")
+        ends = np.cumsum(np.bincount(lists_of, minlength=lists))
+        return np.concatenate(who)[order], np.concatenate([[0], ends])
+
+
+def _centroids(reference: Vectors, lists: int) -> Vectors:
+    """Centroids of k-means over a sample of the rows, shape (lists, dimensions)."""
+    rows = np.random.default_rng(_SEED).permutation(len(reference))[: _TRAIN_POINTS * lists]
+    points = reference[np.sort(rows)]
+    centroids = reference[rows[:lists]].copy()
+    for _ in range(_ROUNDS):
+        of_point = _assigned(points, centroids)
+        order = np.argsort(of_point, kind="stable")
+        sizes = np.bincount(of_point, minlength=lists)
+        held = np.flatnonzero(sizes)
+        begin = (np.cumsum(sizes) - sizes)[held]
+        sums = np.add.reduceat(points[order], begin, axis=0, dtype=np.float64)
+        centroids[held] = sums / sizes[held, None]
+    return centroids
+
+
+def _assigned(vectors: Vectors, centroids: Vectors) -> Rows:
+    """The nearest centroid of each row, shape (rows,)."""
+    return _every_pair(vectors, centroids, 1, 0)[:, 0]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import faiss
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from synth_contracts.metrics import neighbours
-from synth_contracts.metrics.neighbours import nearest
+from synth_contracts.metrics.neighbours import nearest, search
+from synth_contracts.metrics.threads import single_threaded
 
 
 @pytest.fixture(params=["brute", "inverted lists"])
@@ -41,18 +42,69 @@ def test_the_engines_agree(monkeypatch):
     assert np.mean(approximate[:, 0] <= exact[:, 0] + 1e-6) > 0.95
 
 
-def test_thread_counts_change_nothing(monkeypatch):
-    monkeypatch.setattr(neighbours, "EXACT_PAIRS", 0)
-    queries, reference = cloud(2000, 4), cloud(6000, 5)
-    threads = faiss.omp_get_max_threads()
-    try:
-        found = []
-        for count in (1, 2):
-            faiss.omp_set_num_threads(count)
-            found.append(nearest(queries, reference, 2).tobytes())
-    finally:
-        faiss.omp_set_num_threads(threads)
+def test_both_engines_agree_with_differences(engine):
+    queries, reference = cloud(300, 8), cloud(5000, 9)
+    differences = np.linalg.norm(
+        queries[:, None, :].astype(float) - reference[None, :, :].astype(float), axis=2
+    )
+    distances, rows = search(queries, reference, 3, probes=10_000)
+    np.testing.assert_allclose(distances, np.sort(differences, axis=1)[:, :3], rtol=1e-6)
+    assert (rows == np.argsort(differences, axis=1)[:, :3]).all()
+
+
+def test_a_copy_is_found_where_products_cannot_tell_rows_apart(engine):
+    """Far out, the products of float32 are coarser than the gaps between the rows."""
+    far = np.float32(1000) + np.float32(0.002) * cloud(2000, 10)
+    reference = np.concatenate([cloud(4000, 11), far])
+    distances, rows = search(far, reference)
+    assert (distances == 0).all()
+    assert (reference[rows[:, 0]] == far).all()
+
+
+def test_equal_rows_are_neighbours_of_their_own(engine):
+    reference = np.array([[5, 5], [1, 1], [5, 5], [2, 1], [1, 1]], dtype=np.float32)
+    queries = np.array([[1, 1], [5, 5], [1, 1]], dtype=np.float32)
+    distances, rows = search(queries, reference, 3)
+    # the first of equal rows comes first
+    assert rows.tolist() == [[1, 4, 3], [0, 2, 3], [1, 4, 3]]
+    np.testing.assert_allclose(distances, [[0, 0, 1], [0, 0, 5], [0, 0, 1]])
+
+
+def test_minus_zero_is_zero(engine):
+    reference = np.array([[0, 1], [3, 3]], dtype=np.float32)
+    assert nearest(np.array([[-0.0, 1]], dtype=np.float32), reference).tolist() == [[0.0]]
+
+
+def test_one_row_is_enough(engine):
+    one = np.ones((1, 3), dtype=np.float32)
+    assert nearest(one, one).tolist() == [[0.0]]
+    assert nearest(np.zeros((0, 3), dtype=np.float32), one).shape == (0, 1)
+
+
+def test_thread_counts_change_nothing(engine):
+    queries, reference = cloud(3000, 4), cloud(6000, 5)
+    found = []
+    for count in (1, 2):
+        with threadpool_limits(limits=count):
+            found.append([part.tobytes() for part in search(queries, reference, 2)])
     assert found[0] == found[1]
+
+
+def test_the_limit_on_threads_is_restored_when_the_last_has_left():
+    """Two at once: whoever leaves first must not give threads back to the other."""
+
+    def allowed() -> int:
+        return max(pool["num_threads"] for pool in threadpool_info())
+
+    with threadpool_limits(limits=2):
+        before = allowed()
+        first, second = single_threaded(), single_threaded()
+        assert first.__enter__() == before
+        assert second.__enter__() == before
+        first.__exit__(None, None, None)
+        assert allowed() == 1
+        second.__exit__(None, None, None)
+        assert allowed() == before
 
 
 def test_fewer_rows_than_neighbours(engine):

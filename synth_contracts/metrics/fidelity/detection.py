@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier
-from threadpoolctl import threadpool_limits
 
 from synth_contracts.metrics.cells import Floats, Ints
 from synth_contracts.metrics.comparison import Comparison
@@ -24,6 +23,7 @@ from synth_contracts.metrics.results import (
     need_rows,
     need_split,
 )
+from synth_contracts.metrics.threads import single_threaded
 from synth_contracts.tables import CATEGORICAL, NUMERIC, Field
 
 ID = "detection"
@@ -185,7 +185,7 @@ def _scores(features: Floats, categorical: Mask, truth: Ints, fold: Ints, seed: 
     """Log odds of label 1 of each row, from trees that saw none of its fold's entities."""
     out = np.zeros(len(truth))
     # one thread: the bits of a sum depend on how many share it
-    with threadpool_limits(limits=1):
+    with single_threaded():
         for number in range(FOLDS):
             mine = fold == number
             if len(np.unique(truth[~mine])) < 2 or not mine.any():

@@ -1,0 +1,58 @@
+"""One thread inside a linear algebra call, several calls at once.
+
+The bits of a product may depend on how many threads share it. Here each call has one thread, and
+the work is cut into pieces that depend on its size alone: the same bits with any number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Lock
+from typing import TypeVar
+
+from threadpoolctl import ThreadpoolController, threadpool_limits
+
+Piece = TypeVar("Piece")
+Result = TypeVar("Result")
+
+_lock = Lock()
+_inside = 0
+_held: threadpool_limits | None = None
+_threads = 1
+
+
+@contextmanager
+def single_threaded() -> Iterator[int]:
+    """Linear algebra on one thread until the last of all who are inside has left.
+
+    The limit belongs to the process: threads that set and restored it on their own would restore
+    the limits of each other. Yields how many threads there were before.
+    """
+    global _inside, _held, _threads  # noqa: PLW0603 - the limit that it keeps is global too
+    with _lock:
+        _inside += 1
+        if _inside == 1:
+            pools = ThreadpoolController().info()
+            _threads = max((int(pool["num_threads"]) for pool in pools), default=1)
+            _held = threadpool_limits(limits=1)
+        threads = _threads
+    try:
+        yield threads
+    finally:
+        with _lock:
+            _inside -= 1
+            if _inside == 0 and _held is not None:
+                _held.restore_original_limits()
+                _held = None
+
+
+def each(work: Callable[[Piece], Result], pieces: Sequence[Piece]) -> list[Result]:
+    """``work`` of every piece, in order, on as many threads as linear algebra may have."""
+    with single_threaded() as threads:
+        workers = min(threads, len(pieces))
+        if workers < 2:
+            return [work(piece) for piece in pieces]
+        with ThreadPoolExecutor(max_workers=workers) as pool:
+            return list(pool.map(work, pieces))
