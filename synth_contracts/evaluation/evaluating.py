@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import operator
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -15,6 +15,7 @@ from synth_contracts import metrics
 from synth_contracts.coarsening import Coarsening
 from synth_contracts.contract.expand import settle
 from synth_contracts.contract.model import Contract
+from synth_contracts.evaluation.earlier import read_earlier
 from synth_contracts.evaluation.inputs import Given, Inputs, Unfit, read
 from synth_contracts.expectations.measured import Measuring
 from synth_contracts.metrics.measurement import Evaluation, NotMeasured, Result
@@ -40,6 +41,7 @@ def evaluate(
     synthetic: Given,
     seed: int,
     controls: bool = True,
+    earlier: Sequence[pd.DataFrame | pa.Table] = (),
 ) -> Evaluation:
     """Measure ``synthetic`` by every rule of ``contract``.
 
@@ -56,6 +58,8 @@ def evaluate(
         controls: whether leaks are planted into copies of the candidate, to see what the run would
             have blocked. Without them a contract of the preset strict that sets ``blindAbove``
             comes to no verdict.
+        earlier: earlier releases of the same source, which an attacker holds beside ``synthetic``;
+            columns that they have in common with it are compared (composition.py).
 
     Returns:
         The Evaluation, without seal: ``judge`` comes to a verdict on it, a release does not.
@@ -77,8 +81,14 @@ def evaluate(
             raise TypeError(
                 f"{name} is a {type(table).__name__}, not a DataFrame or an Arrow table"
             )
+    for table in earlier:
+        if not isinstance(table, (pd.DataFrame, pa.Table)):
+            raise TypeError(
+                f"earlier holds a {type(table).__name__}, not a DataFrame or an Arrow table"
+            )
     try:
         inputs = read(contract, train=train, holdout=holdout, synthetic=synthetic)
+        frames, beside = read_earlier(earlier, inputs.schema)
         digests = _digests(inputs, has_holdout=holdout is not None)
     except Unfit as unfit:
         return _unmeasured(contract, tables, seed, str(unfit), controls=controls)
@@ -95,6 +105,7 @@ def evaluate(
         k=contract.k,
         seed=operator.index(seed),
         coarsening=Coarsening.of(contract),
+        earlier=frames,
     )
     started = time.perf_counter()
     measuring = Measuring(comparison)
@@ -105,7 +116,8 @@ def evaluate(
     reported = report_only(contract, measuring)
     found = measuring.control(contract.rules, results, contract.report_only) if controls else None
     total = round(time.perf_counter() - started, 4)
-    return replace(assemble(contract, measuring, digests, results, reported, total), controls=found)
+    done = assemble(contract, measuring, digests, results, reported, total)
+    return replace(done, controls=found, beside=beside)
 
 
 def _digests(inputs: Inputs, *, has_holdout: bool) -> Digests:
