@@ -34,6 +34,7 @@ _NOTES = {
     "autocorrelation": "Above the limit, forecasts learned from this table are not usable.",
     "recognized_entities": "0 says that no one was recognised beyond chance.",
     "replicated_uniques": "0 says: no more than among units that were not in training.",
+    "attribute_disclosure": "0 says: no more than among units that were not in training.",
     "total_variation": "0 is the same mix of categories, 1 is nothing in common.",
     "missingness": "0 is as many empty cells as in unseen real rows.",
     "pair_association": "0 is the same picture for every pair, 1 is nothing in common.",
@@ -45,10 +46,11 @@ _NOTES = {
 _CLEAN = {
     "nearest_neighbor_distance": 0.5,
     "k_anonymity": None,
+    "l_diversity": None,
     "calendar_correlation": 1.0,
     "detection": 0.5,
 }
-_EXACT = {"k_anonymity", "constraint_violations"}
+_EXACT = {"k_anonymity", "l_diversity", "t_closeness", "constraint_violations"}
 
 
 def meaning_of(metric: str) -> Meaning:
