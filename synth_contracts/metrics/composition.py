@@ -83,15 +83,17 @@ class _Folded:
 
     def __init__(self, own: Mapping[str, Floats]) -> None:
         self.releases = 0
-        self._most = dict(own)
-        self._sum = dict(own)
+        self._own = own
+        self._most: dict[str, Floats] = {}
+        self._sum: dict[str, Floats] = {}
 
     def add(self, found: Mapping[str, Floats]) -> None:
         """One more release; an attack that it does not allow adds nothing."""
         self.releases += 1
-        for name in self._most.keys() & found.keys():
-            self._most[name] = np.maximum(self._most[name], found[name])
-            self._sum[name] = self._sum[name] + found[name]
+        for name, own in self._own.items():
+            if name in found:
+                self._most[name] = np.maximum(self._most.get(name, own), found[name])
+                self._sum[name] = self._sum.get(name, own) + found[name]
 
     @property
     def scores(self) -> dict[str, Floats]:
@@ -128,8 +130,16 @@ def _observed(comparison: Comparison, release: Side, features: tuple[Field, ...]
     encoder, names = comparison.encoder, {field.name for field in features}
     if len(names) == len(comparison.schema.features):
         members, others, _ = comparison.vectors
+        own = comparison.nearby
         near, rows = search(np.concatenate([members, others]), encoder.encode(release.frame))
-        return replace(comparison.nearby, near=near[:, 0], synthetic_row=rows[:, 0])
+        return Nearby(
+            near=near[:, 0],
+            synthetic_row=rows[:, 0],
+            reference=own.reference,
+            cut=own.cut,
+            half=own.half,
+            reference_rows=own.reference_rows,
+        )
     # fewer columns are another space: distances to the reference are other ones too
     part = Encoder(tuple(item for item in encoder.parts if item[0] in names))
     train, holdout = comparison.train_side, comparison.holdout_side
