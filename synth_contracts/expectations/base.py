@@ -262,6 +262,8 @@ class _Limited(Rendered, BatchExpectation):
         limit = values.get(rule.limit_kwarg)
         if isinstance(limit, (int, float)):
             asked.check_limit(limit, rule)
+        elif isinstance(limit, dict) and set(limit) != {"$PARAMETER"}:
+            raise ValueError(f'`{rule.limit_kwarg}` is a number or {{"$PARAMETER": name}}')
         for key in cls.option_keys:
             if values.get(key) is not None:
                 asked.check_option(key, values[key], rule.options[key])
@@ -352,10 +354,10 @@ _LACKS: Mapping[str, str] = {
     "value": "the measurement has no value",
     "bound": "the measurement has no one-sided bound, and the bound is judged",
     "lower": "the measurement has no lower bound, and the lower bound is judged",
-    "over_floor": "the value over its floor is judged, and only a holdout has a floor: name one as "
-    '`holdout`, or write `judged: "value"`',
-    "ceiling_share": "the share of the ceiling is judged, and only a holdout has a ceiling: name "
-    'one as `holdout`, or write `judged: "value"`',
+    "over_floor": "the value over its floor is judged, and floors are read off a holdout: name a "
+    'batch of unseen entities as `holdout`, or write `judged: "value"`',
+    "ceiling_share": "the share of the ceiling is judged, and ceilings are read off a holdout: "
+    'name a batch of unseen entities as `holdout`, or write `judged: "value"`',
 }
 
 

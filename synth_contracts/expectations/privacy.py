@@ -105,3 +105,7 @@ class ExpectTableEmpiricalEpsilonToBeAtMost(TableAtMost):
 
     canaries: int | None = pydantic.Field(None, description="number of canary entities")
     success_keys: ClassVar[tuple[str, ...]] = (*TableAtMost.success_keys, *option_keys)
+
+
+# whoever imports some of the expectations gets all: a stored suite loads without the others
+from synth_contracts.expectations import catalog as _catalog  # noqa: E402, F401
