@@ -11,7 +11,7 @@ TORCH  ?= torch==2.13.0
 PIP    := PIP_DISABLE_PIP_VERSION_CHECK=1 "$(BIN)/python" -m pip install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types layers tests shows calibrate sabotage clean
+.PHONY: help setup demo test lint types layers tests shows calibrate sabotage benchmarks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,9 @@ sabotage: setup ## break one rule at a time and see a test catch it; writes docs
 
 calibrate: setup ## false alarms and leaks over five real tables; long, resumable; writes docs/calibration.md
 	"$(BIN)/python" tools/calibrate.py
+
+benchmarks: setup ## the card beside its peers: cost and detection; long, resumable; writes docs/benchmarks.md
+	TORCH_SOURCE="$(TORCH_SOURCE)" "$(BIN)/python" benchmarks/run.py
 
 clean: ## remove what demo and tests made, not the environment
 	rm -rf target exports gx/uncommitted warehouse/*.duckdb*

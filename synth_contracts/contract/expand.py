@@ -205,6 +205,7 @@ def expand(contract: Contract) -> dict[str, Any]:
             "roles": _camel(asdict(contract.roles)),
             "split": {"holdout": contract.holdout},
             "blindAbove": contract.blind_above,
+            "constraints": [{"id": item.id, "check": item.check} for item in contract.constraints],
             "generator": {
                 "type": generator.type,
                 "rows": "source" if generator.rows is None else generator.rows,

@@ -149,6 +149,7 @@ def _read(path: Path, seen: dict[str, Path], problems: Problems) -> Contract | N
             expanded={},
             digest="",
             blind_above=synthetic.blind_above,
+            constraints=synthetic.constraints,
         )
     )
 

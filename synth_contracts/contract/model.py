@@ -38,6 +38,19 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Constraint:
+    """A condition that every row must keep (``synthetic.constraints``): never false.
+
+    ``check`` is SQL over the columns of one row (conditions.py); null makes it unknown, and an
+    unknown condition is kept, as in SQL. ``columns`` are those that it names.
+    """
+
+    id: str
+    check: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Roles:
     """What columns mean. ``entity_key`` is the unit of privacy; without one a row is its own."""
 
@@ -172,6 +185,8 @@ class Contract:
     digest: str
     #: the smallest planted leak, in entities, that a run may fail to see; None: not asked
     blind_above: int | None = None
+    #: conditions over several columns, checked on the source and on the synthetic table
+    constraints: tuple[Constraint, ...] = ()
 
     @property
     def loosened(self) -> tuple[str, ...]:

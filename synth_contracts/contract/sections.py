@@ -156,6 +156,28 @@ def synthetic_section() -> dict[str, Any]:
             "the card says blind, and the preset strict comes to no verdict.",
             type=["integer", "null"],
         ),
+        constraints={
+            "type": ["array", "null"],
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["id", "check"],
+                "properties": {
+                    "id": {
+                        "type": "string",
+                        "pattern": "^[A-Za-z0-9_-]{1,80}$",
+                        "description": "Names the constraint in reports.",
+                    },
+                    "check": {
+                        "type": "string",
+                        "minLength": 3,
+                        "maxLength": 500,
+                        "description": "A condition in SQL over the columns of one row.",
+                    },
+                },
+            },
+            "description": "Conditions over several columns that no row may break.",
+        },
         relationships={"type": ["array", "null"], "description": "Not available yet: empty only."},
     )  # fmt: skip
 

@@ -7,9 +7,18 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from synth_contracts.contract.columns import near_miss, plain_name
+from synth_contracts.contract.conditions import columns_of, parse
 from synth_contracts.contract.document import Map, Place, Problems, locate, suggest
+from synth_contracts.contract.expand import not_compared
 from synth_contracts.contract.generators import GENERATORS, PLANNED, GeneratorType
-from synth_contracts.contract.model import Calendar, Column, GeneratorSpec, Outliers, Roles
+from synth_contracts.contract.model import (
+    Calendar,
+    Column,
+    Constraint,
+    GeneratorSpec,
+    Outliers,
+    Roles,
+)
 from synth_contracts.contract.rules import DEFAULT_K, preset_rules
 
 _ROLES = {
@@ -31,6 +40,7 @@ class Synthetic:
     holdout: float = 0.3
     generator: GeneratorSpec = field(default_factory=GeneratorSpec)
     blind_above: int | None = None
+    constraints: tuple[Constraint, ...] = ()
 
 
 def read_synthetic(section: Map, columns: tuple[Column, ...], problems: Problems) -> Synthetic:
@@ -50,7 +60,37 @@ def read_synthetic(section: Map, columns: tuple[Column, ...], problems: Problems
         holdout=float(split.get("holdout", 0.3)),
         generator=_generator(section.get("generator") or Map(), codes, problems),
         blind_above=section.get("blindAbove"),
+        constraints=_constraints(section, columns, roles, problems),
     )
+
+
+def _constraints(
+    section: Map, columns: tuple[Column, ...], roles: Roles, problems: Problems
+) -> tuple[Constraint, ...]:
+    aside = not_compared(roles, columns)
+    found: dict[str, Constraint] = {}
+    for index, item in enumerate(section.get("constraints") or ()):
+        name, text = (item.get(key) if isinstance(item, Map) else None for key in ("id", "check"))
+        if not isinstance(name, str) or not isinstance(text, str):
+            continue  # the JSON schema has said what is wrong
+        at = item.values_at["check"]
+        if name in found:
+            problems.add(locate(section, ["constraints", index, "id"]), f"`{name}` is used twice")
+        try:
+            parse(text)
+        except ValueError as fault:
+            problems.add(at, f"the constraint `{name}` {fault}")
+            continue
+        named = columns_of(text)
+        for column in named:
+            mend = near_miss(column, columns)
+            if column.casefold() in aside:
+                reason = aside[column.casefold()]
+                problems.add(at, f"the constraint `{name}` is about `{column}`, {reason}")
+            elif mend:
+                problems.warn(at, f"`{name}` names `{column}`, which is not declared", mend)
+        found[name] = Constraint(name, text, named)
+    return tuple(found.values())
 
 
 def _not_yet(section: Map, key: str, problems: Problems, mend: str = "") -> None:

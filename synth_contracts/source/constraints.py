@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from synth_contracts.contract.model import Column, Contract
 from synth_contracts.errors import SourceError
 from synth_contracts.source.snapshot import SourceTable
-from synth_contracts.tables import NUMERIC, TEMPORAL, Field, Kind
+from synth_contracts.tables import NUMERIC, TEMPORAL, Field, Kind, broken, canonical
 
 _LOGICAL: dict[str, frozenset[Kind]] = {
     "string": frozenset({Kind.TEXT}),
@@ -80,6 +80,12 @@ def violations(source: SourceTable, contract: Contract) -> list[str]:
         repeated = _repeated(source.arrow, primary)
         if repeated:
             found.append(f"primary key ({', '.join(primary)}): {_rows(repeated)} repeat a key")
+    if source.schema.constraints and not found:
+        frame = canonical(source.arrow, source.schema)
+        for constraint in source.schema.constraints:
+            rows = int(broken(constraint, frame, source.schema).sum())
+            if rows:
+                found.append(f"{constraint.id}: {_rows(rows)} break {constraint.check}")
     return found
 
 

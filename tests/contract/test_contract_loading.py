@@ -53,7 +53,7 @@ def test_the_demo_contract_says_what_the_baskets_are(demo_path, monkeypatch):
     assert (contract.source.schema, contract.source.table) == ("raw", "transactions")
     # no rule of the preset is overridden, disabled or not asked
     assert {rule.origin for rule in contract.rules} == {"preset"}
-    assert len(contract.rules) == 20
+    assert len(contract.rules) == 21
     assert contract.not_asked == ()
     assert contract.loosened == ()
 

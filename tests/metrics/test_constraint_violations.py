@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
 import pytest
 
-from synth_contracts.contract.model import Column
+from synth_contracts.contract.model import Column, Constraint
 from synth_contracts.metrics import Measurement, NotMeasured, measure
 from synth_contracts.tables import Kind
 
@@ -77,3 +78,14 @@ def test_a_limit_that_cannot_be_compared(by_hand):
     found = measure("constraint_violations", comparison)
     assert isinstance(found, NotMeasured)
     assert "soon" in found.reason
+
+
+def test_a_condition_over_columns_counts_each_row_once(by_hand):
+    rows = {"paid": [1.0, 2.0, NAN, 5.0], "due": [1.0, 3.0, 3.0, 9.0]}
+    comparison = by_hand({"paid": Kind.NUMBER, "due": Kind.NUMBER}, (rows, rows, rows))
+    condition = Constraint("paid-up", "paid = due", ("paid", "due"))
+    comparison.schema = replace(comparison.schema, constraints=(condition,))
+    found = measure("constraint_violations", comparison)
+    assert found.value == 2
+    assert found.details["broken"] == {"paid-up: paid = due": 2}
+    assert found.n == 4

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from synth_contracts.contract.model import Column, Contract, Roles
+from synth_contracts.contract.model import Column, Constraint, Contract, Roles
 from synth_contracts.errors import SourceError
 from synth_contracts.source import check_constraints, read_source, violations
 
@@ -94,3 +95,19 @@ def test_all_at_once_with_no_value_of_a_row(load: Load, contract: Make) -> None:
     assert "T17" not in message
     for text in ("name: 5 rows", "name: 95 rows", "code: 75 rows"):
         assert text in message
+
+
+def test_a_condition_over_columns_is_held_to_the_source(load: Load, contract: Make) -> None:
+    kept, broken = "code < 4 or flag = true", "price * 4 <= 50"
+    made = replace(
+        contract(columns=()),
+        constraints=(
+            Constraint("kept", kept, ("code", "flag")),
+            Constraint("cheap", broken, ("price",)),
+        ),
+    )
+    source = read_source(made, load(ROWS))
+    assert violations(source, made) == [f"cheap: 49 rows break {broken}"]
+    missing = replace(made, constraints=(Constraint("x", "colour = 'red'", ("colour",)),))
+    with pytest.raises(SourceError, match="colour"):
+        read_source(missing, load(ROWS))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from synth_contracts import tables
 from synth_contracts.metrics.comparison import Comparison
 from synth_contracts.metrics.measurement import Measurement
 from synth_contracts.metrics.results import CannotMeasure, need_rows
@@ -26,7 +27,8 @@ def measure(
     """Number of violations: cells against each declared constraint, rows against the primary key.
 
     Checked: required, unique, enum, minimum, maximum and their exclusive forms, pattern, whole
-    numbers in integer columns, finite numbers in required ones, the (composite) primary key.
+    numbers in integer columns, finite numbers in required ones, the (composite) primary key, and
+    the conditions of ``synthetic.constraints``, each once per row.
 
     Raises:
         CannotMeasure: an empty table, or a declared limit that its column cannot be compared with.
@@ -46,13 +48,18 @@ def measure(
         twice = int(frame.duplicated(subset=keys, keep="first").sum())
         if twice:
             broken[f"primary key ({', '.join(keys)}): unique"] = twice
+    for condition in schema.constraints:
+        rows = tables.broken(condition, frame, schema)
+        cells += len(rows)
+        if rows.any():
+            broken[f"{condition.id}: {condition.check}"] = int(rows.sum())
     return Measurement(
         metric=ID,
         value=float(sum(broken.values())),
         n=cells,
         unit="cells checked",
         direction="lower_is_better",
-        method="count of cells that break a declared constraint; exact, so it has no interval",
+        method="count of cells and rows that break a constraint; exact, so it has no interval",
         compared_with="the constraints that the contract declares",
         details={"broken": broken},
     )

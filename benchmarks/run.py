@@ -1,0 +1,180 @@
+"""`make benchmarks`: what the card costs and sees, beside its peers, on the same real tables.
+
+Every measurement is one cold process with all its children, at most ``--limit`` seconds. Peers run
+their documented defaults in environments of their own (benchmarks/.venvs), ours in the project's.
+Tools take turns within each repetition, so that a busy machine is busy for all. Results are lines
+of benchmarks/target/results.jsonl; what stands there is not measured again. The page is written
+from them by ``--report`` and after each run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+sys.path[:0] = [str(ROOT / "tools"), str(HERE)]
+
+import datasets  # noqa: E402
+import page  # noqa: E402
+from timing import measured  # noqa: E402
+
+TARGET = HERE / "target"
+RESULTS = TARGET / "results.jsonl"
+PAGE = ROOT / "docs" / "benchmarks.md"
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool, the environment it runs in, its script and the works that it does.
+
+    ``detects`` is the work that is asked of planted tables; None for a tool that looks at no
+    training table.
+    """
+
+    name: str
+    venv: Path
+    script: str
+    works: tuple[str, ...]
+    detects: str | None
+
+
+TOOLS = (
+    Tool("synth-contracts", ROOT / ".venv", "ours_job.py", ("card", "metrics"), "card"),
+    Tool("sdmetrics", HERE / ".venvs/sdmetrics", "sdmetrics_job.py", ("quality", "dcr"), "dcr"),
+    Tool("anonymeter", HERE / ".venvs/anonymeter", "anonymeter_job.py", ("attacks",), "attacks"),
+    Tool("mostlyai-qa", HERE / ".venvs/mostlyai-qa", "mostlyai_job.py", ("report",), "report"),
+    Tool("pycanon", HERE / ".venvs/pycanon", "pycanon_job.py", ("k", "l", "t"), None),
+)
+
+
+def setup() -> None:
+    """Make the peers' environments from their requirements."""
+    for tool in TOOLS[1:]:
+        wanted = HERE / "requirements" / f"{tool.name}.txt"
+        stamp = tool.venv / ".installed"
+        if stamp.exists() and stamp.read_text() == wanted.read_text():
+            continue
+        print(f"installing {tool.name}", flush=True)
+        shutil.rmtree(tool.venv, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", str(tool.venv)], check=True)
+        pip = [str(tool.venv / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+        if tool.name == "mostlyai-qa":  # else gigabytes of CUDA come with it
+            source = os.environ.get("TORCH_SOURCE", "").split()
+            subprocess.run([*pip, *source, "torch==2.13.0"], check=True)
+        subprocess.run([*pip, "-r", str(wanted)], check=True)
+        stamp.write_text(wanted.read_text())
+
+
+def jobs(repeats: int) -> Iterator[tuple[str, Tool, str, int]]:
+    """(data set, tool, work, repetition): detection first, then cost by size, tools in turn."""
+    for seed in range(1, repeats + 1):
+        for kind in datasets.KINDS:
+            for tool in TOOLS:
+                if tool.detects:
+                    yield f"detect-{kind}-{seed}", tool, tool.detects, 1
+    for size in datasets.SIZES:
+        for repeat in range(1, repeats + 1):
+            for tool in TOOLS:
+                for work in tool.works:
+                    yield f"cost-{size}", tool, work, repeat
+
+
+def done() -> list[dict[str, Any]]:
+    """All results so far, oldest first."""
+    if not RESULTS.exists():
+        return []
+    return [json.loads(line) for line in RESULTS.read_text().splitlines() if line]
+
+
+def run_one(data: str, tool: Tool, work: str, repeat: int, limit: float) -> dict[str, Any]:
+    """Measure one job."""
+    folder = datasets.made(TARGET, data)
+    answer = TARGET / "answer.json"
+    answer.unlink(missing_ok=True)
+    script = HERE / "jobs" / tool.script
+    command = [str(tool.venv / "bin" / "python"), str(script), work, str(folder), str(answer)]
+    cost = measured(command, limit=limit)
+    found = json.loads(answer.read_text()) if cost.exit == 0 else None
+    return {
+        "data": data, "tool": tool.name, "work": work, "repeat": repeat, "limit": limit,
+        "exit": cost.exit, "cpu": cost.cpu, "wall": cost.wall, "mib": cost.mib, "found": found,
+        "commit": _commit() if tool is TOOLS[0] else None,
+        "command": " ".join(["python", f"benchmarks/jobs/{tool.script}", work, data]),
+        "error": None if cost.exit == 0 else cost.output[-600:],
+    }  # fmt: skip
+
+
+def _commit() -> str:
+    found = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return found.stdout.strip()
+
+
+def versions() -> dict[str, Any]:
+    """Versions of Python, machine and tools."""
+    found: dict[str, Any] = {"python": platform.python_version(), "cores": os.cpu_count()}
+    for tool in TOOLS[1:]:
+        code = f"import importlib.metadata as m; print(m.version({tool.name!r}))"
+        python = str(tool.venv / "bin" / "python")
+        asked = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+        found[tool.name] = asked.stdout.strip()
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="jobs whose data set or tool begins with this")
+    parser.add_argument("--again", action="store_true", help="measure what stands there again")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--limit", type=float, default=300, help="seconds for one process")
+    parser.add_argument("--report", action="store_true", help="write the page from the results")
+    chosen = parser.parse_args()
+    TARGET.mkdir(exist_ok=True)
+    if not chosen.report:
+        setup()
+        _run(chosen)
+    (TARGET / "versions.json").write_text(json.dumps(versions()))
+    PAGE.write_text(page.written(done(), json.loads((TARGET / "versions.json").read_text())))
+    print(f"wrote {PAGE.relative_to(ROOT)}")
+
+
+def _run(chosen: argparse.Namespace) -> None:
+    known = {} if chosen.again else {_key(one): one for one in done()}
+    for data, tool, work, repeat in jobs(chosen.repeats):
+        key = (data, tool.name, work, repeat)
+        if chosen.only and not (data.startswith(chosen.only) or tool.name.startswith(chosen.only)):
+            continue
+        first = known.get((*key[:3], 1))
+        if key in known or (first is not None and first["exit"] is None and repeat > 1):
+            continue  # what did not end within the limit is not waited for again
+        found = run_one(data, tool, work, repeat, chosen.limit)
+        known[key] = found
+        with RESULTS.open("a") as file:
+            file.write(json.dumps(found) + "\n")
+        state = "stopped at the limit" if found["exit"] is None else f"exit {found['exit']}"
+        print(*key, state, f"{found['cpu']} CPU s", f"{found['wall']} s", found["mib"], "MiB",
+              flush=True)  # fmt: skip
+
+
+def _key(one: dict[str, Any]) -> tuple[str, str, str, int]:
+    return one["data"], one["tool"], one["work"], one["repeat"]
+
+
+if __name__ == "__main__":
+    main()
