@@ -27,7 +27,7 @@ import pandas as pd
 
 from synth_contracts.metrics import attacks, cells
 from synth_contracts.metrics.attacks import Calendar, Nearby
-from synth_contracts.metrics.cells import Floats, Side
+from synth_contracts.metrics.cells import Floats, Ints, Side
 from synth_contracts.metrics.encoding import Encoder
 from synth_contracts.metrics.measurement import Measurement
 from synth_contracts.metrics.neighbours import search
@@ -41,6 +41,29 @@ _DAY = "datetime64[D]"
 
 
 @dataclass(frozen=True)
+class Others:
+    """Per attack the largest and the sum of its scores over the earlier releases alone."""
+
+    most: dict[str, Floats]
+    total: dict[str, Floats]
+
+    def beside(
+        self, own: Mapping[str, Floats], at: Ints | slice = slice(None)
+    ) -> dict[str, Floats]:
+        """``union`` and ``joint`` scores of a candidate whose own scores are ``own``.
+
+        Args:
+            own: per attack the scores of the rows or entities ``at``; attacks that no release
+                allowed are left out.
+            at: which rows or entities; all of them unless told.
+        """
+        names = [name for name in self.most if name in own]
+        union = {f"{UNION} {name}": np.maximum(own[name], self.most[name][at]) for name in names}
+        joint = {f"{JOINT} {name}": own[name] + self.total[name][at] for name in names}
+        return union | joint
+
+
+@dataclass(frozen=True)
 class Together:
     """What attacks on the candidate and ``releases`` earlier releases believe.
 
@@ -48,11 +71,15 @@ class Together:
         releases: how many earlier releases were searched, 1 or more.
         rows: per attack the score of each real row, members first, shape (rows,) each.
         entities: per attack the score of each entity, members first, shape (entities,) each.
+        other_rows: what the earlier releases give to ``rows``.
+        other_entities: what they give to ``entities``.
     """
 
     releases: int
     rows: dict[str, Floats]
     entities: dict[str, Floats]
+    other_rows: Others
+    other_entities: Others
 
 
 def comparable(frame: pd.DataFrame, schema: TableSchema) -> tuple[Field, ...]:
@@ -67,38 +94,30 @@ def comparable(frame: pd.DataFrame, schema: TableSchema) -> tuple[Field, ...]:
 
 def together(comparison: Comparison) -> Together | None:
     """Scores over candidate and earlier releases; None where none of them can be compared."""
-    rows, entities = _Folded(comparison.scores), _Folded(comparison.entity_scores)
+    rows, entities, count = Others({}, {}), Others({}, {}), 0
     for release, features in _releases(comparison):
         nearby = _observed(comparison, release, features)
         people = replace(comparison.candidates, synthetic=release.entity)
-        rows.add(attacks.row_scores(nearby))
-        entities.add(attacks.entity_scores(nearby, people, _calendar(comparison, release)))
-    if not rows.releases:
+        _add(rows, attacks.row_scores(nearby))
+        _add(entities, attacks.entity_scores(nearby, people, _calendar(comparison, release)))
+        count += 1
+    if not count:
         return None
-    return Together(rows.releases, rows.scores, entities.scores)
+    return Together(
+        releases=count,
+        rows=rows.beside(comparison.scores),
+        entities=entities.beside(comparison.entity_scores),
+        other_rows=rows,
+        other_entities=entities,
+    )
 
 
-class _Folded:
-    """The largest and the sum of the scores of each attack, over the candidate and releases."""
-
-    def __init__(self, own: Mapping[str, Floats]) -> None:
-        self.releases = 0
-        self._own = own
-        self._most: dict[str, Floats] = {}
-        self._sum: dict[str, Floats] = {}
-
-    def add(self, found: Mapping[str, Floats]) -> None:
-        """One more release; an attack that it does not allow adds nothing."""
-        self.releases += 1
-        for name, own in self._own.items():
-            if name in found:
-                self._most[name] = np.maximum(self._most.get(name, own), found[name])
-                self._sum[name] = self._sum.get(name, own) + found[name]
-
-    @property
-    def scores(self) -> dict[str, Floats]:
-        union = {f"{UNION} {name}": score for name, score in self._most.items()}
-        return union | {f"{JOINT} {name}": score for name, score in self._sum.items()}
+def _add(others: Others, found: Mapping[str, Floats]) -> None:
+    """Count one more release; an attack that it does not allow adds nothing."""
+    for name, score in found.items():
+        known = name in others.most
+        others.most[name] = np.maximum(others.most[name], score) if known else score
+        others.total[name] = others.total[name] + score if known else score
 
 
 def _releases(comparison: Comparison) -> list[tuple[Side, tuple[Field, ...]]]:

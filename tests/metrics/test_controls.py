@@ -144,6 +144,17 @@ def test_so_it_does_where_a_hole_is_the_best_attack(few: Comparison, basket_thir
     _equal_to_the_metrics(hollow, "exact", "random", list(range(10)))
 
 
+@pytest.mark.parametrize("share", [4, 400])
+def test_so_it_does_beside_earlier_releases(
+    few: Comparison, basket_thirds: Any, share: int
+) -> None:
+    """Every fourth train row was released before, or a few of them: either family reads worse."""
+    leak = basket_thirds.with_fresh_keys(few.train.iloc[::share])
+    other = few.holdout.iloc[::7].drop(columns=["amount", "store_id"])
+    beside = replace(few, earlier=(leak, basket_thirds.with_fresh_keys(other)))
+    _equal_to_the_metrics(beside, "exact", "random", list(range(25)))
+
+
 def test_every_blocking_attack_has_a_probe() -> None:
     assert set(PROBES) == set(LIMITS)
 

@@ -90,11 +90,21 @@ class Bookkeeping:
             cut=0,
         )
 
-    def entity_scores(self, copy: Copy) -> dict[str, Floats]:
-        """Per attack the score of each entity, members first, as attacks.entity_scores."""
+    def row_scores(self, copy: Copy, *, together: bool = False) -> dict[str, Floats]:
+        """Per attack the score of each row of ``copy.real``; ``together`` with earlier releases."""
+        found = attacks.row_scores(self.changed(copy))
+        beside = self.comparison.together if together else None
+        return found if beside is None else beside.other_rows.beside(found, copy.real)
+
+    def entity_scores(self, copy: Copy, *, together: bool = False) -> dict[str, Floats]:
+        """Per attack the score of each entity, members first, as attacks.entity_scores.
+
+        ``together`` with earlier releases, as composition.Together has them.
+        """
         if self._last is None or self._last[0] is not copy:
             self._last = copy, self._entity_scores(copy)
-        return self._last[1]
+        beside = self.comparison.together if together else None
+        return self._last[1] if beside is None else beside.other_entities.beside(self._last[1])
 
     def _entity_scores(self, copy: Copy) -> dict[str, Floats]:
         entity = self.candidates.entity[copy.real]

@@ -1,12 +1,13 @@
 """What a privacy metric reads on a planted copy: its value and the number its rule judges.
 
 Each probe repeats one metric of metrics/privacy on what planting changes, and a test holds the two
-equal on tables into which the rows were really planted.
+equal on tables into which the rows were really planted. With earlier releases beside the candidate
+it is read together with them too: they stay what they are, so only the candidate's part moves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from synth_contracts.contract.model import Rule
 from synth_contracts.metrics import attacks
 from synth_contracts.metrics.cells import Coding, Floats, Ints
 from synth_contracts.metrics.comparison import Comparison
+from synth_contracts.metrics.composition import JOINT, UNION
 from synth_contracts.metrics.controls.bookkeeping import Bookkeeping, Copy
 from synth_contracts.metrics.controls.plants import Plants
 from synth_contracts.metrics.intervals import halves, normal
@@ -61,9 +63,9 @@ class Probe(Protocol):
 class Membership:
     """membership_inference. Its rules block by the value, also where they judge the bound."""
 
-    def __init__(self, books: Bookkeeping) -> None:
+    def __init__(self, books: Bookkeeping, *, together: bool = False) -> None:
         comparison = books.comparison
-        self._books = books
+        self._books, self._together = books, together
         train, holdout = comparison.train_side, comparison.holdout_side
         mass = float(min(train.rows, holdout.rows))
         self._guesses = max(
@@ -77,7 +79,8 @@ class Membership:
         rows = train.rows + holdout.rows
         self._changed = np.zeros(rows, dtype=bool)
         self._ranked: dict[str, tuple[Floats, Floats, Ints, Ints]] = {}
-        for name, believed in comparison.scores.items():
+        beside = comparison.together if together else None
+        for name, believed in (comparison.scores if beside is None else beside.rows).items():
             ties = comparison.rng(f"membership ties {name}").random(rows)
             order = np.lexsort((ties, -believed))
             reached = np.cumsum(self._sides.weight[order])
@@ -87,7 +90,7 @@ class Membership:
 
     def read(self, copy: Copy) -> Reading:
         """2 PPV - 1 of the best attack on rows, or of a hole that is certain."""
-        scores = attacks.row_scores(self._books.changed(copy))
+        scores = self._books.row_scores(copy, together=self._together)
         shares = {
             name: self._sides.share(self._first(name, copy.real, scores[name], 0), self._guesses)
             for name in self._ranked
@@ -121,8 +124,8 @@ class Membership:
 class Recognized:
     """recognized_entities."""
 
-    def __init__(self, books: Bookkeeping) -> None:
-        self._books = books
+    def __init__(self, books: Bookkeeping, *, together: bool = False) -> None:
+        self._books, self._together = books, together
         people = books.candidates
         self._members, self._base = people.members, people.members / people.entities
         self._guesses = [m for m in recognized_entities.GUESSES if m <= people.entities]
@@ -131,7 +134,7 @@ class Recognized:
 
     def read(self, copy: Copy) -> Reading:
         """Members beyond chance, where their lower bound is highest."""
-        scores = self._books.entity_scores(copy)
+        scores = self._books.entity_scores(copy, together=self._together)
         tests = len(scores) * len(recognized_entities.GUESSES)
         looks = []
         for name, believed in scores.items():
@@ -159,8 +162,8 @@ class Recognized:
 class EntityMembership:
     """entity_membership_inference."""
 
-    def __init__(self, books: Bookkeeping) -> None:
-        self._books = books
+    def __init__(self, books: Bookkeeping, *, together: bool = False) -> None:
+        self._books, self._together = books, together
         people = books.candidates
         mass = float(min(people.members, people.others))
         self._guesses = max(
@@ -177,7 +180,7 @@ class EntityMembership:
 
     def read(self, copy: Copy) -> Reading:
         """2 PPV - 1 of the best attack."""
-        scores = self._books.entity_scores(copy)
+        scores = self._books.entity_scores(copy, together=self._together)
         first = {
             name: _first(believed, self._ties.of(name), self._most)
             for name, believed in scores.items()
@@ -189,8 +192,8 @@ class EntityMembership:
 class Outlier:
     """outlier_membership_inference."""
 
-    def __init__(self, books: Bookkeeping) -> None:
-        self._books = books
+    def __init__(self, books: Bookkeeping, *, together: bool = False) -> None:
+        self._books, self._together = books, together
         nearby, people = books.nearby, books.candidates
         smaller = min(people.members, people.others)
         count = max(
@@ -200,7 +203,14 @@ class Outlier:
         self._beyond = attacks.unusual(nearby, people, count)
         entity = people.entity[self._beyond]
         self._rows = np.bincount(entity, minlength=people.entities)
-        self._total = _sums(entity, books.ratio[self._beyond], people.entities)
+        beside = books.comparison.together if together else None
+        self._score = {"calibrated": books.ratio} if beside is None else {
+            name: beside.rows[name] for name in (f"{UNION} calibrated", f"{JOINT} calibrated")
+        }  # fmt: skip
+        self._total = {
+            name: _sums(entity, score[self._beyond], people.entities)
+            for name, score in self._score.items()
+        }
         self._chosen = np.flatnonzero(self._rows)
         self._member = self._chosen < people.members
 
@@ -208,14 +218,48 @@ class Outlier:
         """2 AUC - 1 among the isolated, the larger of both directions."""
         inside = self._beyond[copy.real]
         real = copy.real[inside]
-        moved = attacks.calibrated(self._books.changed(copy))[inside] - self._books.ratio[real]
-        total = self._total.copy()
+        scores = self._books.row_scores(copy, together=self._together)
+        return Reading(
+            max(
+                self._told(name, real, scores[name][inside] - score[real])
+                for name, score in self._score.items()
+            )
+        )
+
+    def _told(self, name: str, real: Ints, moved: Floats) -> float:
+        """|2 AUC - 1| of one attack after the rows ``real`` have moved."""
+        total = self._total[name].copy()
         np.add.at(total, self._books.candidates.entity[real], moved)
         ranks = rankdata(total[self._chosen] / self._rows[self._chosen])[self._member]
         members, others = len(ranks), len(self._chosen) - len(ranks)
         # Mann and Whitney: the share of pairs in which the member ranks higher
         share = (float(ranks.mean()) - (members + 1) / 2) / others
-        return Reading(abs(2 * share - 1))
+        return abs(2 * share - 1)
+
+
+class _Worse:
+    """A metric that reads the candidate alone, and together with earlier releases."""
+
+    def __init__(self, probes: Sequence[Probe]) -> None:
+        self._probes = probes
+
+    def read(self, copy: Copy) -> Reading:
+        """The worse of both families, as composition.worse chooses."""
+        found = [probe.read(copy) for probe in self._probes]
+        return max(found, key=lambda r: r.value if r.lower is None else r.lower)
+
+
+def _families(kind: _Family) -> Callable[[Bookkeeping], Probe]:
+    def made(books: Bookkeeping) -> Probe:
+        if books.comparison.together is None:
+            return kind(books)
+        return _Worse([kind(books), kind(books, together=True)])
+
+    return made
+
+
+class _Family(Protocol):
+    def __call__(self, books: Bookkeeping, *, together: bool = False) -> Probe: ...
 
 
 class _Sides:
@@ -455,9 +499,9 @@ def _sums(group: Ints, values: Floats, groups: int) -> Floats:
 
 #: metric id -> its probe
 PROBES: Mapping[str, Callable[[Bookkeeping], Probe]] = {
-    membership_inference.ID: Membership,
-    recognized_entities.ID: Recognized,
-    entity_membership_inference.ID: EntityMembership,
-    outlier_membership_inference.ID: Outlier,
+    membership_inference.ID: _families(Membership),
+    recognized_entities.ID: _families(Recognized),
+    entity_membership_inference.ID: _families(EntityMembership),
+    outlier_membership_inference.ID: _families(Outlier),
     identical_match.ID: Identical,
 }
