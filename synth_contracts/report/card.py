@@ -18,6 +18,7 @@ from synth_contracts.gate import Outcome, Verdict
 from synth_contracts.metrics import Comparison
 from synth_contracts.metrics.measurement import Evaluation, Measurement
 from synth_contracts.report.attacks import attack_rows
+from synth_contracts.report.beside import beside_rows
 from synth_contracts.report.controls import controls, noun
 from synth_contracts.report.figures import figures
 from synth_contracts.report.limits import limits, not_measured
@@ -100,6 +101,7 @@ def build_card(
         "facts": _facts(contract, evaluation, comparison, provenance, audience),
         "rules": rules,
         "attacks": attack_rows(evaluation, audience),
+        "beside": beside_rows(evaluation, audience, frozenset(columns)),
         "controls": control,
         "noun": list(noun(contract)),
         "reported": _reported(evaluation, audience),

@@ -40,6 +40,10 @@ _NOTES = {
     "pair_association": "0 is the same picture for every pair, 1 is nothing in common.",
     "calendar_correlation": "Real days are compared with the same days of the synthetic table.",
     "entity_profile": "0 is the same shape, 1 is nothing in common.",
+    "singling_out": "0 says: no more often than among units that were not in training.",
+    "linkability": "0 says: no more often than for units that were not in training.",
+    "empirical_epsilon": "It refutes claims about a generator and proves none.",
+    "forecast_utility": "1 is as good as real rows, 2 is twice the error.",
     "detection": "0.50 says that a classifier cannot tell them apart, 1 that it always can.",
 }
 #: in the unit of the number that is judged
@@ -49,6 +53,7 @@ _CLEAN = {
     "l_diversity": None,
     "calendar_correlation": 1.0,
     "detection": 0.5,
+    "forecast_utility": 1.0,
 }
 _EXACT = {"k_anonymity", "l_diversity", "t_closeness", "constraint_violations"}
 

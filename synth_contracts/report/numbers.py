@@ -36,6 +36,14 @@ def text(number: float | None, limit: float | None = None) -> str:
     return _typeset(words.number_text(number) if limit is None else words.against(number, limit))
 
 
+def percent(share: float | None) -> str:
+    """A share in per cent, with one decimal below 10 %."""
+    if share is None:
+        return NOTHING
+    shown = f"{100 * share:.1f}" if abs(share) < 0.1 else f"{100 * share:.0f}"
+    return _typeset(shown) + " %"
+
+
 def limit_text(limit: float | None) -> str:
     """A limit as the contract writes it."""
     return NOTHING if limit is None else _typeset(words.limit_text(limit))

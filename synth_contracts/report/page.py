@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from synth_contracts.report import svg
-from synth_contracts.report.numbers import MINUS, limit_text, text
+from synth_contracts.report.numbers import MINUS, limit_text, percent, text
 from synth_contracts.report.rules import GLYPHS
 
 _OUTCOME_GLYPHS = {"PASSED": "✓", "FAILED": "✕", "NOT_EVALUATED": "?"}
@@ -40,7 +40,12 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        number=text, limit=limit_text, margin=_margin, interval=_interval, when=when
+        number=text,
+        percent=percent,
+        limit=limit_text,
+        margin=_margin,
+        interval=_interval,
+        when=when,
     )
     environment.globals.update(glyphs=GLYPHS, operators=_OPERATORS, limit_words=_LIMIT_WORDS)
     return environment.get_template("card.html")
