@@ -283,6 +283,13 @@ def help_time() -> dict[str, Any]:
     return {"milliseconds": out, "held": max(out.values()) < 200}
 
 
+def epsilon(name: str) -> dict[str, Any]:
+    """The audit where the truth is known: randomised response, fresh rows, copies."""
+    from epsilon import job
+
+    return job(name)
+
+
 JOBS: dict[str, Any] = {
     "cost-build": build_cost,
     "cost-evaluation": evaluation_cost,
@@ -295,6 +302,10 @@ JOBS: dict[str, Any] = {
         f"replay-{seed:02}": lambda seed=seed: built(seed, volume="replay") for seed in REPLAY_SEEDS
     },
     "two-clones": two_clones,
+    **{
+        f"epsilon-{name}": lambda name=name: epsilon(name)
+        for name in ("response", "baskets", "flights")
+    },
 }
 
 
@@ -338,6 +349,7 @@ def summary() -> str:
     ]
     lines += _build(found) + _evaluation(found) + _standard(found) + _strict(found)
     lines += _replay(found) + _clones(found) + _help(found)
+    lines += _epsilon(found)
     return "\n".join(lines) + "\n"
 
 
@@ -457,6 +469,37 @@ def _clones(found: dict[str, Any]) -> list[str]:
         return [*lines, "NOT held.", ""]
     return [*lines, f"Other path, PYTHONHASHSEED and thread count: {body['rows']:,} rows, "
             "none in one release that is not in the other (EXCEPT ALL both ways).", ""]  # fmt: skip
+
+
+def _epsilon(found: dict[str, Any]) -> list[str]:
+    lines = ["## The audit in one run where the truth is known", ""]
+    body = found.get("epsilon-response")
+    if body:
+        lines += ["Randomised response, which is exactly epsilon-DP: lower bounds at 95 %.", "",
+                  "| epsilon | canaries | guesses | at or below the truth | median bound | ceiling |",
+                  "|---|---|---|---|---|---|"]  # fmt: skip
+        lines += [
+            f"| {r['epsilon']:g} | {r['canaries']:,} | {r['guesses']} "
+            f"| {r['at_or_below']} of {r['runs']} | {r['median']:.2f} | {r['ceiling']:.2f} |"
+            for r in body["runs"]
+        ]
+        lines += ["", "Asked: at least 93 % at or below. "
+                  f"{'Held' if body['held'] else 'NOT held'}.", ""]  # fmt: skip
+    tables = {name: found.get(f"epsilon-{name}") for name in ("baskets", "flights")}
+    lines += ["A bootstrap of the rows of train, and fresh entities, thirds by entity.", "",
+              "| table | canaries | bootstrap: lower bound (range) | above 3 | fresh: lower bound, "
+              "largest | fresh: 0 |", "|---|---|---|---|---|---|"]  # fmt: skip
+    for name, body in tables.items():
+        if not body:
+            lines.append(f"| {name} | not run | | | | |")
+            continue
+        copies, fresh = ([r[kind] for r in body["runs"]] for kind in ("bootstrap", "fresh"))
+        lines.append(
+            f"| {name} | {body['runs'][0]['canaries']} | {min(copies):.2f} to {max(copies):.2f} "
+            f"| {sum(b > 3 for b in copies)} of {len(copies)} | {max(fresh):.2f} "
+            f"| {sum(b == 0 for b in fresh)} of {len(fresh)} |"
+        )
+    return [*lines, ""]
 
 
 def _help(found: dict[str, Any]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ CANARIES = 2000
 #: The failure probability of the claims that are tried.
 DELTA = 1e-6
 LEVEL = 0.95
-FEWEST_GUESSES = 100
+FEWEST_GUESSES = 150
 GUESSED_SHARE = 8
 #: No audit that fits into a computer gets as far.
 _HIGHEST = 30.0
@@ -37,7 +38,7 @@ def measure(comparison: Comparison, _column: str | None, options: Mapping[str, A
     """What claims of (epsilon, delta)-differential privacy the entity attacks refute, in one run.
 
     Equally many entities of train and of holdout are drawn as canaries, m together. Each attack of
-    attacks.py names the r it believes most to be members, r = max(100, m / 8), fixed by m alone.
+    attacks.py names the r it believes most to be members, r = max(150, m / 8), fixed by m alone.
     Under a true claim the number of right guesses is hardly more than binomial (:func:`refuted`).
     ``bound_lower`` is the largest epsilon refuted by any attack at 95 %, corrected for their
     number; a rule judges it. ``value`` is the log odds of a right guess of the same attack, half a
@@ -146,6 +147,7 @@ def audit(
     return Audit(guesses, right, value, refuted(len(score), guesses, right, delta, level))
 
 
+@lru_cache(maxsize=1024)
 def refuted(canaries: int, guesses: int, right: int, delta: float, level: float) -> float:
     """The largest epsilon (>= 0) that ``right`` of ``guesses`` refute at ``level``; 0 for none."""
     if chance(canaries, guesses, right, 0.0, delta) > 1 - level:
