@@ -7,7 +7,7 @@ read well and leave out what matters. Reasons name tables, columns and types, ne
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, TypeAlias
 
@@ -235,7 +235,7 @@ def _misfits(name: str, table: pa.Table, schema: TableSchema) -> list[str]:
 
 
 def _only(schema: TableSchema, name: str) -> TableSchema:
-    return TableSchema(schema.table, (schema.field(name),), schema.roles)
+    return replace(schema, fields=(schema.field(name),))
 
 
 def _listed(names: Any) -> str:

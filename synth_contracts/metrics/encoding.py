@@ -32,6 +32,8 @@ HASHED = 6
 UNIT = math.sqrt(0.5)
 #: Where infinities stand, and nulls of a number that is never null in the real tables.
 FAR = 40.0
+#: Finite numbers beyond it stand at it: differences and squares of larger ones overflow.
+HUGE = 1e140
 _DAY = 86_400.0
 #: Clocks on which a time is read, in seconds: five minutes are near on all, two moments far on one.
 PERIODS = (_DAY, 7 * _DAY, 60 * _DAY)
@@ -68,7 +70,7 @@ def fit(real: Sequence[pd.DataFrame], features: Sequence[Field]) -> Encoder:
 
 def _number(column: pd.Series) -> Callable[[pd.Series], Vectors]:
     values = column.to_numpy(dtype=np.float64)
-    finite = values[np.isfinite(values)]
+    finite = np.clip(values[np.isfinite(values)], -HUGE, HUGE)
     center, scale = 0.0, 1.0
     if len(finite):
         low, center, high = (float(q) for q in np.quantile(finite, [0.25, 0.5, 0.75]))
@@ -78,6 +80,7 @@ def _number(column: pd.Series) -> Callable[[pd.Series], Vectors]:
     def encode(part: pd.Series) -> Vectors:
         numbers = part.to_numpy(dtype=np.float64)
         missing = np.isnan(numbers)
+        numbers = np.where(np.isinf(numbers), numbers, np.clip(numbers, -HUGE, HUGE))
         # clipping places infinities beyond every real value, still at a finite place
         place = np.clip(
             np.arcsinh((np.where(missing, center, numbers) - center) / scale), -FAR, FAR

@@ -195,12 +195,16 @@ def _scores(features: Floats, categorical: Mask, truth: Ints, fold: Ints, seed: 
                 max_iter=30,
                 max_leaf_nodes=15,
                 min_samples_leaf=20,
-                categorical_features=categorical,
                 early_stopping=False,
                 random_state=seed,
             )
-            model.fit(features[~mine], truth[~mine])
-            out[mine] = model.decision_function(features[mine])
+            # the classifier does not take a column without any value; it would teach nothing
+            told = ~np.isnan(features[~mine]).all(axis=0)
+            if not told.any():
+                raise CannotMeasure("no column holds a value")
+            model.set_params(categorical_features=categorical[told])
+            model.fit(features[~mine][:, told], truth[~mine])
+            out[mine] = model.decision_function(features[mine][:, told])
     return out
 
 
