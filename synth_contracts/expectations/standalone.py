@@ -103,6 +103,10 @@ class Standalone:
                     "Great Expectations' own expectations check ranges, keys and patterns",
                     column,
                 )
+            if not self._holdout and isinstance(found, Measurement):
+                return replace(
+                    found, floor=None, ceiling=None, details=_without_holdout(found.details)
+                )
             return found
         if self._copies is not None:
             return NotMeasured(metric, self._copies, column)
