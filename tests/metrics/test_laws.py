@@ -4,35 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from pathlib import Path
 
+import laws
 import numpy as np
 import pandas as pd
 import pytest
+import sabotage
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from laws import CLEAN
 
 from synth_contracts.contract.rules import RULES
 from synth_contracts.metrics import METRICS, Measurement, NotMeasured, measure
 from synth_contracts.tables import NUMERIC, TEMPORAL, TableSchema
 
-ROOT = Path(__file__).resolve().parents[2]
 IDS = sorted(METRICS)
-PRIVACY = [m for m in IDS if METRICS[m].family == "privacy"]
-#: The largest value of a clean table; RULES' limits under the preset standard.
-CLEAN = {
-    "membership_inference": 0.25,
-    "recognized_entities": 5,
-    "entity_membership_inference": 0.40,
-    "outlier_membership_inference": 0.25,
-    "nearest_neighbor_distance": 0.60,
-    "identical_match": 0.005,
-    "replicated_uniques": 0.05,
-    "empirical_epsilon": 0.13,
-    "singling_out": 0.09,
-    "linkability": 0.09,
-    "attribute_disclosure": 0.05,
-}
 
 
 def read(metric, comparison):
@@ -53,15 +39,54 @@ def read(metric, comparison):
 
 
 @pytest.mark.parametrize("metric", IDS)
-def test_each_metric_has_its_page_its_tests_and_its_rule(metric):
-    page = (ROOT / "docs" / "metrics" / f"{metric}.md").read_text()
-    assert page.startswith(f"# {metric}\n")
-    for part in ("## In plain words", "## Definition", "## Interval", "## Choosing the limit",
-                 "## What it cannot see"):  # fmt: skip
-        assert part in page
-    assert (ROOT / "tests" / "metrics" / f"test_{metric}.py").exists()
-    assert RULES[metric].family == METRICS[metric].family
-    assert RULES[metric].scope == METRICS[metric].scope
+def test_each_metric_has_its_page_its_tests_its_rule_its_laws_and_its_patch(metric):
+    assert laws.lacking(metric) == []
+
+
+@pytest.mark.parametrize("family", ["privacy", "fidelity"])
+def test_a_metric_that_lacks_them_is_seen(family, monkeypatch, tmp_path):
+    fake = replace(METRICS["k_anonymity"], id="fake", family=family)
+    monkeypatch.setitem(METRICS, "fake", fake)
+    of_privacy = ["not covered by the law 'null'", "not covered by the law 'worst'"]
+    assert laws.lacking("fake") == [
+        "no docs page",
+        "no test file",
+        "no rule",
+        *(of_privacy if family == "privacy" else []),
+        "no patch of `make sabotage` breaks it",
+    ]
+    assert ("fake" in laws.under("best")) == (family == "fidelity")
+    # each check for itself: whatever else is there, what is missing is told
+    page, tests = (tmp_path / part / "metrics" for part in ("docs", "tests"))
+    page.mkdir(parents=True)
+    tests.mkdir(parents=True)
+    monkeypatch.setitem(RULES, "fake", replace(RULES["k_anonymity"], id="fake", family=family))
+    monkeypatch.setitem(laws.CLEAN, "fake", 0.1)
+    patch = replace(sabotage.patches()[0], metric="fake")
+    monkeypatch.setattr(sabotage, "patches", lambda: [patch])
+    (tests / "test_fake.py").touch()
+    assert laws.lacking("fake", tmp_path) == ["no docs page"]
+    (page / "fake.md").write_text("# fake\n" + "\n".join(laws.PARTS[:-1]))
+    assert laws.lacking("fake", tmp_path) == [f"its docs page has no part {laws.PARTS[-1]!r}"]
+    (page / "fake.md").write_text("# fake\n" + "\n".join(laws.PARTS))
+    assert laws.lacking("fake", tmp_path) == []
+    (tests / "test_fake.py").unlink()
+    assert laws.lacking("fake", tmp_path) == ["no test file"]
+    (tests / "test_fake.py").touch()
+    monkeypatch.delitem(laws.CLEAN, "fake")
+    assert laws.lacking("fake", tmp_path) == (of_privacy if family == "privacy" else [])
+    monkeypatch.setitem(laws.CLEAN, "fake", 0.1)
+    monkeypatch.setattr(sabotage, "patches", list)
+    assert laws.lacking("fake", tmp_path) == ["no patch of `make sabotage` breaks it"]
+
+
+def test_what_no_law_is_asked_of_is_registered_and_says_why():
+    for law, exempt in laws.EXEMPT.items():
+        assert set(laws.under(law)).isdisjoint(exempt)
+        for metric, reason in exempt.items():
+            assert METRICS[metric].family == laws.LAWS[law]
+            assert len(reason) > 20
+    assert laws.under("worst") == laws.under("null") == sorted(CLEAN)
 
 
 def test_every_rule_has_its_metric():
@@ -115,7 +140,7 @@ def test_fresh_entities_are_clean_and_a_copy_of_train_is_the_worst(metric, seed,
     assert worst.value > 0.95
 
 
-@pytest.mark.parametrize("metric", [m for m in IDS if METRICS[m].family == "fidelity"])
+@pytest.mark.parametrize("metric", laws.under("best"))
 def test_a_copy_of_the_reference_is_the_best(metric, toys, remake):
     of_train = metric in {"autocorrelation", "calendar_correlation", "forecast_utility"}
     found = read(metric, remake(synthetic=toys.train if of_train else toys.holdout))
