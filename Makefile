@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+SPARK  := .venv-spark
 # A pip option string for your own CPU build of torch, for example
 #   make setup TORCH_SOURCE="--index-url https://your.mirror/cpu"
 # Without it an installed or locally found torch is used; see README, "Installing".
@@ -11,7 +12,7 @@ TORCH  ?= torch==2.13.0
 PIP    := PIP_DISABLE_PIP_VERSION_CHECK=1 "$(BIN)/python" -m pip install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types layers tests shows calibrate sabotage benchmarks clean
+.PHONY: help setup demo test lint types layers tests spark shows calibrate sabotage benchmarks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -42,6 +43,15 @@ layers: setup ## import-linter: rooms import in one direction only
 
 tests: setup ## pytest
 	"$(BIN)/python" -m pytest
+
+spark: $(SPARK)/.installed ## tests over Spark batches; needs Java 17; makes an environment of its own
+	"$(SPARK)/bin/python" -m pytest tests/spark
+
+$(SPARK)/.installed: pyproject.toml
+	$(PYTHON) -m venv "$(SPARK)"
+	"$(SPARK)/bin/python" -m pip install --quiet $(TORCH_SOURCE) "$(TORCH)"
+	"$(SPARK)/bin/python" -m pip install --quiet -e ".[test]" "pyspark>=4.0,<4.2"
+	@touch "$@"
 
 shows: setup ## long measurements on real data; resumable; writes docs/shows.md
 	"$(BIN)/python" tools/shows.py
