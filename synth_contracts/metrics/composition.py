@@ -18,7 +18,7 @@ grow with the number of releases.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -120,28 +120,31 @@ def _add(others: Others, found: Mapping[str, Floats]) -> None:
         others.total[name] = others.total[name] + score if known else score
 
 
-def _releases(comparison: Comparison) -> list[tuple[Side, tuple[Field, ...]]]:
-    """Earlier releases as sides, with the columns in common; the order given does not matter.
+def _releases(comparison: Comparison) -> Iterator[tuple[Side, tuple[Field, ...]]]:
+    """Earlier releases as sides, one at a time, with the columns in common.
 
     They are coded apart from the three tables, so that these keep the order that they have alone.
     """
+    found = [(frame, comparable(frame, comparison.schema)) for frame in comparison.earlier]
+    found = [(frame, features) for frame, features in found if features]
+    if len(found) > 2:
+        # the order given must not matter, and a sum of three floats depends on theirs
+        found.sort(key=lambda item: _order(_side(comparison, *item)))
+    for frame, features in found:
+        yield _side(comparison, frame, features), features
+
+
+def _side(comparison: Comparison, frame: pd.DataFrame, features: tuple[Field, ...]) -> Side:
     key = comparison.schema.roles.entity_key
-    found = []
-    for frame in comparison.earlier:
-        features = comparable(frame, comparison.schema)
-        if not features:
-            continue
-        known = key if key in frame.columns else None
-        (side,) = cells.sides((frame,), features, known)
-        found.append((side, features))
-    # sums of floats depend on their order in the last bit
-    return sorted(found, key=lambda item: (item[0].rows, item[0].columns, _hash(item[0])))
+    (side,) = cells.sides((frame,), features, key if key in frame.columns else None)
+    return side
 
 
-def _hash(side: Side) -> tuple[int, int]:
-    with np.errstate(over="ignore"):
-        mixed = cells.mix(side.rows_hash)
-        return int(mixed.sum(dtype=np.uint64)), int(np.bitwise_xor.reduce(mixed))
+def _order(side: Side) -> tuple[int, tuple[str, ...], int, int]:
+    """Equal for equal releases alone, whatever the order of their rows and columns."""
+    mixed = cells.mix(side.rows_hash)
+    total = int(mixed.sum(dtype=np.uint64))
+    return side.rows, side.columns, total, int(np.bitwise_xor.reduce(mixed))
 
 
 def _observed(comparison: Comparison, release: Side, features: tuple[Field, ...]) -> Nearby:

@@ -126,7 +126,9 @@ def test_honest_earlier_releases_are_no_evidence(remake, make_toy, metric):
 def test_neither_order_of_releases_nor_of_rows_and_columns_matters(toys, remake, make_toy):
     first, second = make_toy(4, first=3000), make_toy(5, first=4000, entities=100)
     mixed = first.sample(frac=1, random_state=1)[sorted(first.columns)].reset_index(drop=True)
-    one, two = remake(earlier=(first, second)), remake(earlier=(second, mixed))
+    third = make_toy(6, first=5000).drop(columns="shop")
+    one = remake(earlier=(first, second, third))
+    two = remake(earlier=(third, second, mixed))
     for metric in TOGETHER:
         assert read(metric, one) == read(metric, two)
 
