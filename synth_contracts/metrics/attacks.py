@@ -11,9 +11,12 @@ Rows:
 - ``calibrated``: log of the distance to the attacker's reference over the distance to the
   synthetic table. The reference (other real rows) tells rows that are near everything from rows
   that are near a copy (difficulty calibration: Watson et al. 2022, arXiv 2111.08440).
+- ``agreement``: how much the row agrees with a synthetic row beyond chance, column by column, less
+  the same with the reference (agreement.py). It sees noisy and near copies in tables of few or
+  heavy columns, where every row has near neighbours.
 
 A hole around a real row is a leak too, and it shows at the same end: where a generator kept away
-from its training rows, the rows with an unusually near synthetic row are non-members. So both row
+from its training rows, the rows with an unusually near synthetic row are non-members. So all row
 attacks are read in both directions. (The far end tells little: rows far from the synthetic table
 belong to a handful of entities, and fresh tables read up to .39 there.)
 
@@ -22,6 +25,7 @@ Entities:
 - ``link``: each row gives its positive calibrated score to the synthetic entity that holds its
   nearest synthetic row; the largest sum, divided by the root of the number of rows.
 - ``closest``: the best calibrated score of a row, so that one copied row among sixty is seen.
+- ``agreement``: the best agreement score of a row, likewise.
 - ``hole``: the sum of how low its rows rank by calibrated score, as normal scores, divided by the
   root of their number: synthetic rows keep away from all of them.
 - ``aggregate``: the inner product of the entity's daily counts with published daily totals less
@@ -34,13 +38,14 @@ reference never share an entity: splitting by rows instead reads .985 on a usele
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from synth_contracts.metrics.agreement import Agreement, Marks
 from synth_contracts.metrics.cells import Floats, Ints, Side
 from synth_contracts.metrics.intervals import sample
 from synth_contracts.metrics.neighbours import Vectors, nearest, search
@@ -100,6 +105,9 @@ class Nearby:
         half: the half of each entity (members first), shape (entities,); a candidate's reference
             are the non-members of the other half.
         reference_rows: rows of the non-members in half False and in half True.
+        agreement: agreement with the synthetic table beyond that with the attacker's reference,
+            shape (rows,); None where it was not looked for.
+        usual: agreement with the reference, likewise.
     """
 
     near: Floats
@@ -108,6 +116,8 @@ class Nearby:
     cut: int
     half: npt.NDArray[np.bool_]
     reference_rows: tuple[int, int]
+    agreement: Floats | None = None
+    usual: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -158,6 +168,21 @@ def observe(
     )
 
 
+def agreeing(
+    nearby: Nearby, candidates: Candidates, agreement: Agreement, synthetic: Marks
+) -> Nearby:
+    """``nearby`` with the agreement with ``synthetic``, beyond that with the reference."""
+    usual = nearby.usual
+    if usual is None:
+        usual = np.zeros(agreement.real.rows)
+        half = nearby.half[candidates.entity]
+        others = np.arange(len(half)) >= nearby.cut
+        for side in (False, True):
+            reference = agreement.real.of(others & (half != side))
+            usual += agreement.best(reference, among=half == side)
+    return replace(nearby, agreement=agreement.best(synthetic) - usual, usual=usual)
+
+
 def calibrated(nearby: Nearby) -> Floats:
     """Log of reference over synthetic distance of each real row, shape (rows,)."""
     ratio = np.log(nearby.reference + _RESOLUTION) - np.log(nearby.near + _RESOLUTION)
@@ -169,11 +194,10 @@ def row_scores(nearby: Nearby) -> dict[str, Floats]:
 
     High scores tell members where rows were copied, and non-members where rows were avoided.
     """
-    ratio = calibrated(nearby)
-    return {
-        "distance": -nearby.near,
-        "calibrated": ratio,
-    }
+    found = {"distance": -nearby.near, "calibrated": calibrated(nearby)}
+    if nearby.agreement is not None:
+        found["agreement"] = nearby.agreement
+    return found
 
 
 def entity_scores(
@@ -181,7 +205,8 @@ def entity_scores(
 ) -> dict[str, Floats]:
     """Per attack the score of each entity, members first, shape (entities,) each.
 
-    ``aggregate`` is there with a calendar whose published totals meet the real days.
+    ``aggregate`` is there with a calendar whose published totals meet the real days, and
+    ``agreement`` where it was looked for.
     """
     ratio = calibrated(nearby)
     entity, entities = candidates.entity, candidates.entities
@@ -195,6 +220,9 @@ def entity_scores(
         "closest": closest,
         "hole": np.bincount(entity, weights=depth, minlength=entities) / root,
     }
+    if nearby.agreement is not None:
+        found["agreement"] = np.full(entities, -np.inf)
+        np.maximum.at(found["agreement"], entity, nearby.agreement)
     if calendar is not None and calendar.published.sum() > 0 and (calendar.day >= 0).any():
         found["aggregate"] = _aggregate(nearby.half, candidates, calendar)
     return found

@@ -14,6 +14,7 @@ import pandas as pd
 
 from synth_contracts.coarsening import Coarsening
 from synth_contracts.metrics import attacks, cells, composition, encoding, matching
+from synth_contracts.metrics.agreement import Agreement, Columns
 from synth_contracts.metrics.cells import Floats, Side
 from synth_contracts.metrics.neighbours import Vectors
 from synth_contracts.tables import TableSchema
@@ -99,9 +100,19 @@ class Comparison:
     @cached_property
     def nearby(self) -> attacks.Nearby:
         """Nearest synthetic and reference rows of each row of train, then of holdout."""
-        return attacks.observe(
+        found = attacks.observe(
             self.train_side, self.holdout_side, self.vectors, self.rng("reference halves")
         )
+        synthetic = self.agreement.columns.mark(self.synthetic_side.frame)
+        return attacks.agreeing(found, self.candidates, self.agreement, synthetic)
+
+    @cached_property
+    def agreement(self) -> Agreement:
+        """Rows of train, then of holdout, ready to be compared column by column."""
+        real = [self.train_side.frame, self.holdout_side.frame]
+        columns = Columns(real, self.schema.features)
+        both = columns.mark(pd.concat(real, ignore_index=True))
+        return Agreement(columns, both, self.rng("agreement passes"))
 
     @cached_property
     def candidates(self) -> attacks.Candidates:

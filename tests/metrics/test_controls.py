@@ -15,7 +15,7 @@ import pytest
 from synth_contracts.contract.model import Rule
 from synth_contracts.metrics import Comparison, Measurement, NotMeasured, measure
 from synth_contracts.metrics.controls import DOSES, POWER, REPLICATES, control, run
-from synth_contracts.metrics.controls.bookkeeping import Bookkeeping, copy_with
+from synth_contracts.metrics.controls.bookkeeping import Bookkeeping, agreeing, copy_with
 from synth_contracts.metrics.controls.growing import Growing
 from synth_contracts.metrics.controls.null import halved, null
 from synth_contracts.metrics.controls.plants import (
@@ -91,7 +91,8 @@ def _equal_to_the_metrics(comparison: Comparison, kind: Any, among: Any, units: 
     books = Bookkeeping(comparison)
     plants = make(comparison, kind, among, pool(comparison, among, max(units) + 5))
     targets = Targets(np.concatenate(comparison.vectors[:2]), comparison.nearby.near)
-    copy = copy_with(plants, targets.reached(plants.vectors), np.array(units))
+    agree = agreeing(comparison, plants)
+    copy = copy_with(plants, targets.reached(plants.vectors), agree, np.array(units))
     really = planted(comparison, plants, units)
     assert really.synthetic_side.entities == comparison.synthetic_side.entities + len(units)
     ours, theirs = books.entity_scores(copy), really.entity_scores

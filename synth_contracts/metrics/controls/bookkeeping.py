@@ -34,6 +34,8 @@ class Copy:
         real: real rows whose nearest synthetic row is now a planted one, ascending.
         near: their distances to it.
         unit: the units that hold it.
+        agreed: real rows that agree with a planted row more than with any synthetic one, ascending.
+        agreement: their agreement scores.
     """
 
     plants: Plants
@@ -42,9 +44,29 @@ class Copy:
     real: Ints
     near: Floats
     unit: Ints
+    agreed: Ints
+    agreement: Floats
+
+    @cached_property
+    def moved(self) -> Ints:
+        """Real rows that some attack scores anew, ascending."""
+        return np.union1d(self.real, self.agreed)
 
 
-def copy_with(plants: Plants, reach: Reach, units: Ints) -> Copy:
+def agreeing(comparison: Comparison, plants: Plants) -> Reach:
+    """Pairs of a real row and a planted one that agree more than any synthetic row with it.
+
+    Their distance is their agreement score, with the other sign.
+    """
+    nearby, agreement = comparison.nearby, comparison.agreement
+    if nearby.agreement is None or nearby.usual is None:
+        raise AssertionError("a comparison looks for agreement")
+    marks = agreement.columns.mark(plants.frame)
+    real, row, score = agreement.pairs(marks, nearby.usual, nearby.agreement)
+    return Reach(real, -score, np.searchsorted(row, np.arange(marks.rows + 1)))
+
+
+def copy_with(plants: Plants, reach: Reach, agree: Reach, units: Ints) -> Copy:
     """The copy that holds ``units`` beside the candidate's own rows."""
     rows = plants.rows_of(units)
     real, distance, planted = reach.of(rows)
@@ -57,6 +79,10 @@ def copy_with(plants: Plants, reach: Reach, units: Ints) -> Copy:
     order = np.lexsort((planted, distance, real))
     real, distance, planted = real[order], distance[order], planted[order]
     first = np.flatnonzero(np.diff(real, prepend=-1))
+    known, score, _ = agree.of(rows)
+    agreed, where = np.unique(known, return_inverse=True)
+    least = np.full(len(agreed), np.inf)
+    np.minimum.at(least, where, score)
     return Copy(
         plants=plants,
         units=units,
@@ -64,6 +90,8 @@ def copy_with(plants: Plants, reach: Reach, units: Ints) -> Copy:
         real=real[first],
         near=distance[first],
         unit=np.searchsorted(plants.start, planted[first], side="right") - 1,
+        agreed=agreed,
+        agreement=-least,
     )
 
 
@@ -88,13 +116,17 @@ class Bookkeeping:
             synthetic_row=np.full(len(copy.real), -1),
             reference=self.nearby.reference[copy.real],
             cut=0,
+            agreement=None,
         )
 
     def row_scores(self, copy: Copy, *, together: bool = False) -> dict[str, Floats]:
-        """Per attack the score of each row of ``copy.real``; ``together`` with earlier releases."""
-        found = attacks.row_scores(self.changed(copy))
+        """Per attack the scores of ``copy.moved``; ``together`` with earlier releases."""
+        found = {name: own[copy.moved] for name, own in self.comparison.scores.items()}
+        for name, score in attacks.row_scores(self.changed(copy)).items():
+            found[name][np.searchsorted(copy.moved, copy.real)] = score
+        found["agreement"][np.searchsorted(copy.moved, copy.agreed)] = copy.agreement
         beside = self.comparison.together if together else None
-        return found if beside is None else beside.other_rows.beside(found, copy.real)
+        return found if beside is None else beside.other_rows.beside(found, copy.moved)
 
     def entity_scores(self, copy: Copy, *, together: bool = False) -> dict[str, Floats]:
         """Per attack the score of each entity, members first, as attacks.entity_scores.
@@ -115,7 +147,9 @@ class Bookkeeping:
             "link": self._given.link(copy, entity, np.maximum(ratio, 0)) / self._root,
             "closest": closest,
             "hole": self._depth.sums(copy.real, ratio) / self._root,
+            "agreement": self._own["agreement"].copy(),
         }
+        np.maximum.at(found["agreement"], self.candidates.entity[copy.agreed], copy.agreement)
         if self._totals is not None:
             aggregate = self._totals.scores(copy)
             if aggregate is not None:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from synth_contracts.metrics.cells import Ints
 from synth_contracts.metrics.comparison import Comparison
-from synth_contracts.metrics.controls.bookkeeping import Copy, copy_with
+from synth_contracts.metrics.controls.bookkeeping import Copy, agreeing, copy_with
 from synth_contracts.metrics.controls.plants import Among, Leak, Plants, make, pool
 from synth_contracts.metrics.controls.reach import Reach, Targets
 
@@ -44,6 +44,7 @@ class Growing:
         ]
         self._plants = make(comparison, kind, among, entities[: _STAGES[0]])
         self._reach = targets.reached(self._plants.vectors)
+        self._agree = agreeing(comparison, self._plants)
         self._orders: list[Ints] = [np.empty(0, dtype=np.int64) for _ in self._rngs]
         self._draw()
 
@@ -59,7 +60,10 @@ class Growing:
         """
         while min(len(order) for order in self._orders) < dose:
             self._grow()
-        return [copy_with(self._plants, self._reach, order[:dose]) for order in self._orders]
+        return [
+            copy_with(self._plants, self._reach, self._agree, order[:dose])
+            for order in self._orders
+        ]
 
     def _grow(self) -> None:
         held = self._plants.units
@@ -68,6 +72,7 @@ class Growing:
             self._comparison, self._kind, self._among, self._entities[held:size], f"from {held}"
         )
         self._reach = _joined_reach(self._reach, self._targets.reached(more.vectors))
+        self._agree = _joined_reach(self._agree, agreeing(self._comparison, more))
         self._plants = _joined_plants(self._plants, more)
         self._draw()
 

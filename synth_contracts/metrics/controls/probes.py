@@ -92,18 +92,21 @@ class Membership:
         """2 PPV - 1 of the best attack on rows, or of a hole that is certain."""
         scores = self._books.row_scores(copy, together=self._together)
         shares = {
-            name: self._sides.share(self._first(name, copy.real, scores[name], 0), self._guesses)
+            name: self._sides.share(self._first(name, copy.moved, scores[name], 0), self._guesses)
             for name in self._ranked
         }
-        best = max(shares.values())
+        best = max(share for name, share in shares.items() if membership_inference.steady(name))
         # near rows may tell non-members too: a hole around each member
-        for name in sorted(shares, key=lambda n: shares[n]):
-            hole = 1 - shares[name]
-            if hole <= best:
+        unsure = [(1 - share, name) for name, share in shares.items()]
+        unsure += [
+            (share, name) for name, share in shares.items() if not membership_inference.steady(name)
+        ]
+        for share, name in sorted(unsure, reverse=True):
+            if share <= best:
                 break
-            rows = self._first(name, copy.real, scores[name], 1)
-            if self._sides.certain(name, rows, hole, self._guesses, 2 * len(shares)):
-                best = hole
+            rows = self._first(name, copy.moved, scores[name], 1)
+            if self._sides.certain(name, rows, share, self._guesses, 2 * len(shares)):
+                best = share
                 break
         return Reading(2 * best - 1)
 
@@ -216,8 +219,8 @@ class Outlier:
 
     def read(self, copy: Copy) -> Reading:
         """2 AUC - 1 among the isolated, the larger of both directions."""
-        inside = self._beyond[copy.real]
-        real = copy.real[inside]
+        inside = self._beyond[copy.moved]
+        real = copy.moved[inside]
         scores = self._books.row_scores(copy, together=self._together)
         return Reading(
             max(
