@@ -96,6 +96,8 @@ def row(result: Any, place: int = 0, columns: Collection[str] = ()) -> Row:
             method = f"{measured.method}; compared with {measured.compared_with}"
             if measured.floor is not None:
                 floor = f"unseen real rows read {number_text(measured.floor)}"
+            elif measured.ceiling is not None and measured.direction == "lower_is_better":
+                floor = f"this test cannot show more than {number_text(measured.ceiling)}"
             elif measured.ceiling is not None:
                 floor = f"unseen real rows reach {number_text(measured.ceiling)}"
             drawn = [

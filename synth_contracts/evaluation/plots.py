@@ -45,7 +45,8 @@ def rule_plot(name: str, measured: Measurement, meta: Mapping[str, Any]) -> Mark
     limit = _finite(meta.get("limit"))
     if limit is None:
         return Markup("")
-    base = measured.floor if measured.floor is not None else measured.ceiling
+    higher = measured.direction == "higher_is_better"
+    base = measured.ceiling if measured.floor is None and higher else measured.floor
     at = _limit_on_values(measured, limit, str(meta.get("judged", "value")))
     if at is None:
         return Markup("")

@@ -73,6 +73,8 @@ def _baseline(result: Measurement) -> str | None:
     floor, ceiling = finite(result.floor), finite(result.ceiling)
     if floor is not None:
         return f"Unseen real rows read {text(floor)}."
+    if ceiling is not None and result.direction == "lower_is_better":
+        return f"This test cannot show more than {text(ceiling)}."
     if ceiling is not None:
         return f"Unseen real rows reach {text(ceiling)}."
     return None

@@ -282,7 +282,7 @@ def _scale(
         "value": place(numbers.value),
         "lower": place(numbers.lower),
         "upper": place(numbers.upper),
-        "floor": place(numbers.ceiling if numbers.floor is None else numbers.floor),
+        "floor": place(numbers.floor if below or numbers.floor is not None else numbers.ceiling),
         "number": place(numbers.number) if state.judged in ("lower", "bound") else None,
         "cut": bool(numbers.value < start or numbers.value > end),
     }

@@ -56,7 +56,9 @@ def test_the_most_confident_are_guessed():
     three = audit(score, member, 3, 0.0, 0.95, rng)
     assert (three.guesses, three.right) == (3, 3)
     assert three.value == pytest.approx(math.log(3.5 / 0.5))
-    assert audit(score, member, 4, 0.0, 0.95, rng).right == 3
+    four = audit(score, member, 4, 0.0, 0.95, rng)
+    assert (four.guesses, four.right) == (4, 3)
+    assert four.value == pytest.approx(math.log(3.5 / 1.5))
     assert audit(-score, member, 1, 0.0, 0.95, rng).right == 0
 
 
