@@ -83,7 +83,14 @@ def _cost(whole: pd.DataFrame, rows: int) -> tuple[pd.DataFrame, ...]:
     contract = calibrate.contract_of(_NAME)
     arrow = to_arrow(train)
     schema = resolve(contract, duckdb_types(arrow))
-    made = generate(contract, canonical(arrow, schema), schema, secret_seed=1, rows=rows)
+    made = generate(
+        contract,
+        canonical(arrow, schema),
+        schema,
+        secret_seed=1,
+        rows=rows,
+        progress=lambda _: None,
+    )
     return train, holdout, plain(restore(made.frame, schema).to_pandas())
 
 

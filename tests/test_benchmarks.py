@@ -1,0 +1,108 @@
+"""The benchmark's own arithmetic: whole process trees are counted, medians and ratios are right."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+def load(name: str):
+    spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def page():
+    sys.path.insert(0, str(FOLDER))
+    try:
+        return load("page")
+    finally:
+        sys.path.remove(str(FOLDER))
+
+
+@pytest.fixture(scope="module")
+def measured():
+    return load("timing").measured
+
+
+BUSY = "import time; end = time.process_time() + {0}\nwhile time.process_time() < end: pass"
+
+
+def test_children_count_even_when_nobody_waits_for_them(measured):
+    child = BUSY.format(0.6)
+    parent = (
+        f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {child!r}]); "
+        "time.sleep(3)"
+    )
+    cost = measured([sys.executable, "-c", parent], limit=60)
+    assert cost.exit == 0
+    assert 0.5 < cost.cpu < 3
+    assert cost.wall > 2.9
+    assert cost.mib > 5
+
+
+def test_what_does_not_end_is_stopped_at_the_limit(measured):
+    cost = measured([sys.executable, "-c", "import time; time.sleep(60)"], limit=1)
+    assert cost.exit is None
+    assert cost.wall < 30
+    assert measured([sys.executable, "-c", "raise SystemExit(3)"], limit=30).exit == 3
+
+
+def run(tool: str, work: str, cpu: float, repeat: int = 1, *, ended: bool = True, data="cost-2000"):
+    return {
+        "data": data, "tool": tool, "work": work, "repeat": repeat, "limit": 300, "cpu": cpu,
+        "exit": 0 if ended else None, "wall": cpu, "mib": 100, "found": None, "commit": "abc",
+        "command": f"python benchmarks/jobs/{tool}.py {work} {data}", "error": None,
+    }  # fmt: skip
+
+
+VERSIONS = {"python": "3.11", "cores": 2, "sdmetrics": "0.32.0"}
+
+
+def test_medians_and_ratios(page):
+    results = [run("synth-contracts", "card", cpu, i) for i, cpu in enumerate((2.0, 4.0, 90.0), 1)]
+    results += [run("synth-contracts", "metrics", 1.0)]
+    results += [run(tool, work, 8.0) for tool, work in page.TOGETHER]
+    text = page.written(results, VERSIONS)
+    assert (
+        "| synth-contracts | whole card with positive control and null | 4.0 (4.0, 100), 3 |"
+        in text
+    )
+    assert re.search(r"pycanon together, over whole card with positive .* \| 12\.0 \|", text)
+    assert re.search(r"pycanon together, over whole card without them \| 48\.0 \|", text)
+    assert "| anonymeter: singling out, linkability, inference, 500 attacks each | 2.0 |" in text
+
+
+def test_a_peer_that_was_stopped_is_a_lower_limit_and_a_failure_is_no_figure(page):
+    results = [run("synth-contracts", "card", 10.0), run("sdmetrics", "dcr", 300.0, ended=False)]
+    results += [{**run("pycanon", "t", 5.0), "exit": 1}]
+    text = page.written(results, VERSIONS)
+    assert "| sdmetrics | DCR overfitting protection | stopped at 300 s |" in text
+    assert "| sdmetrics: DCR overfitting protection | > 30.0 |" in text
+    assert "| pycanon | t-closeness | failed |" in text
+    assert "| pycanon: t-closeness | – |" in text
+
+
+def test_the_newest_of_equal_results_counts(page):
+    results = [run("synth-contracts", "card", 10.0), run("synth-contracts", "card", 5.0)]
+    assert "| 5.0 (5.0, 100), 1 |" in page.written(results, VERSIONS)
+
+
+def test_what_a_tool_blocks_is_counted_apart_from_what_did_not_end(page):
+    def seen(seed, *, ended=True, **found):
+        one = run("sdmetrics", "dcr", 1.0, data=f"detect-exact-5-{seed}", ended=ended)
+        return {**one, "found": found}
+
+    results = [seen(1, score=1.0), seen(2, score=0.98), seen(3, ended=False)]
+    text = page.written(results, VERSIONS)
+    line = next(line for line in text.splitlines() if line.startswith("| exact 5 %"))
+    assert "1 of 2 (1.000), 1 did not end" in line
