@@ -6,6 +6,7 @@ read well and leave out what matters. Reasons name tables, columns and types, ne
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -95,7 +96,7 @@ def _words(error: SourceError) -> str:
 
 def _arrow(name: str, table: pd.DataFrame | pa.Table) -> pa.Table:
     names = [str(column) for column in (table.columns if _is_frame(table) else table.column_names)]
-    twice = dict.fromkeys(column for column in names if names.count(column) > 1)
+    twice = [column for column, count in Counter(names).items() if count > 1]
     if twice:
         raise Unfit(f"the {name} table has several columns named {_listed(twice)}")
     if isinstance(table, pa.Table):
@@ -121,11 +122,10 @@ def _folded(column: pd.Series) -> str | None:
     """Kinds of moments that Arrow would silently make one of, losing hours or the zone."""
     if column.dtype != object or not len(column):
         return None
-    moments = [
-        value
-        for value in column.to_numpy(dtype=object)
-        if isinstance(value, date) and not pd.isna(value)
-    ]
+    values = column.to_numpy(dtype=object)
+    if not any(issubclass(kind, date) for kind in set(map(type, values))):
+        return None
+    moments = [value for value in values if isinstance(value, date) and not pd.isna(value)]
     kinds = {
         "dates" if not isinstance(value, datetime)
         else "times without a zone" if value.tzinfo is None
@@ -150,7 +150,7 @@ def _column_fault(name: str, table: pd.DataFrame, place: int) -> str | None:
 
 
 def _missing(value: Any) -> bool:
-    return value is None or value is pd.NA or value is pd.NaT or value != value  # noqa: PLR0124
+    return bool(pd.api.types.is_scalar(value) and pd.isna(value))
 
 
 # Comparing with train.

@@ -165,6 +165,10 @@ UNFIT: dict[str, tuple[Callable[[], Tables], str]] = {
         spoil(put(TOWN, lambda t: [1, "x"] * (len(t) // 2)), "synthetic"),
         CANNOT.format("synthetic", TOWN, "int, str"),
     ),
+    "arrays-among-numbers": (
+        spoil(put("spent", lambda t: [np.ones(2), 1.0] * (len(t) // 2)), "synthetic"),
+        CANNOT.format("synthetic", "spent", "float, ndarray"),
+    ),
     "too-large": (
         spoil(put("shop", lambda t: pd.Series([2**70] * len(t), dtype=object)), "synthetic"),
         CANNOT.format("synthetic", "shop", "int"),
