@@ -19,6 +19,7 @@ from synth_contracts.contract.model import Rule
 from synth_contracts.metrics.controls import control
 from synth_contracts.metrics.measurement import Measurement, NotMeasured, Result
 from synth_contracts.metrics.record import result_from_json, result_to_json
+from synth_contracts.metrics.threads import single_threaded
 from synth_contracts.metrics.words import title
 
 __all__ = ["Measuring", "result_from_json", "result_to_json"]
@@ -64,7 +65,8 @@ class Measuring:
         if key not in self._results:
             self._progress(f"measuring {title(metric, column)}")
             started = time.perf_counter()
-            self._results[key] = _measure(self.comparison, metric, column, options)
+            with single_threaded():  # small products on two threads wait more than they compute
+                self._results[key] = _measure(self.comparison, metric, column, options)
             spent = time.perf_counter() - started
             name = title(metric, column)
             self.timings[name] = self.timings.get(name, 0.0) + round(spent, 4)
@@ -83,7 +85,8 @@ class Measuring:
         """
         started = time.perf_counter()
         try:
-            found = control(self.comparison, rules, results, reported, self._progress)
+            with single_threaded():
+                found = control(self.comparison, rules, results, reported, self._progress)
             record: dict[str, Any] = _json(found)
         except Exception as error:  # a bug here must read as a control that was not made
             logger.exception("the positive control raised")

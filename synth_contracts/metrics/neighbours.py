@@ -35,7 +35,7 @@ _TRAIN_POINTS, _ROUNDS = 39, 6
 _SEED = 20170101
 _BLOCK, _WIDE = 512, 2_048
 #: Queries that share one pass over the lists.
-_PASS = 131_072
+_PASS = 65_536
 
 
 def nearest(
