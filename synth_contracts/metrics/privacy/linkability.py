@@ -26,6 +26,8 @@ from synth_contracts.metrics.results import (
 ID = "linkability"
 #: Standard deviation of the gain above which entities are asked about several of their rows.
 SPREAD = 0.02
+#: So many rows of each entity then, or more where the budget has more guesses than that.
+ROWS = 4
 #: Rows looked up at once where a half of a record leads to many synthetic rows.
 _BLOCK = 4_000_000
 
@@ -37,10 +39,10 @@ def measure(comparison: Comparison, _column: str | None, options: Mapping[str, A
     and the other released columns of the same row, and looks up the nearest synthetic rows of each
     half; equal rows are one neighbour. He is right when one synthetic entity holds both. Targets
     are a random row of each of ``attacks`` entities (default 2000), equally many entities of train
-    and of the holdout. Where fewer entities leave the gain uncertain, the rest of the budget goes
-    to further rows of them; each entity counts once, with its share of right guesses. The value is
-    (rate of train - rate of holdout) / (1 - rate of holdout) (Article 29 Working Party, Opinion
-    05/2014; Giomi et al. 2023, arXiv 2211.10459).
+    and of the holdout. Where that leaves the gain uncertain, further rows of them are guessed at;
+    each entity counts once, with its share of right guesses. The value is (rate of train - rate of
+    holdout) / (1 - rate of holdout) (Article 29 Working Party, Opinion 05/2014; Giomi et al. 2023,
+    arXiv 2211.10459).
 
     Raises:
         CannotMeasure: fewer than 200 entities in train or holdout, entities in both, or no column
@@ -58,8 +60,8 @@ def measure(comparison: Comparison, _column: str | None, options: Mapping[str, A
             + ("the attacker knows none" if not known else "the attacker knows them all")
         )
     train, holdout = comparison.train_side, comparison.holdout_side
-    most = budget(options)
-    size = min(train.entities, holdout.entities, most)
+    size = min(train.entities, holdout.entities, budget(options))
+    most = max(ROWS * size, budget(options))
     rows = [
         targets(side, size, most, comparison.rng(f"{ID} {name}"))
         for name, side in (("train", train), ("holdout", holdout))
