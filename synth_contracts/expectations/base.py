@@ -72,14 +72,14 @@ class TableProvider(MetricProvider):
     @metric_value(engine=ExecutionEngine)  # type: ignore[type-abstract] # GX asks for the base
     def _read(
         cls,  # noqa: N805 - Great Expectations calls it with the class
-        execution_engine: ExecutionEngine[Any],  # noqa: ARG002 - the signature is Great Expectations'
-        metric_domain_kwargs: dict[str, Any],  # noqa: ARG002 - as above
+        execution_engine: ExecutionEngine[Any],
+        metric_domain_kwargs: dict[str, Any],  # noqa: ARG002 - the signature is GX's
         metric_value_kwargs: dict[str, Any],
         metrics: dict[str, Any],  # noqa: ARG002 - as above
         runtime_configuration: dict[str, Any],  # noqa: ARG002 - as above
     ) -> Any:
         said, name = metric_value_kwargs["table"], metric_value_kwargs["name"]
-        return _guarded(lambda: read_reference(said, name))
+        return _guarded(lambda: read_reference(said, name, execution_engine))
 
 
 class ComparisonProvider(MetricProvider):

@@ -25,12 +25,13 @@ ROWS_VARIABLE = "SYNTH_CONTRACTS_SPARK_ROWS"
 MOST_SPARK_ROWS = 5_000_000
 
 
-def read_reference(said: Mapping[str, Any], name: str) -> Bound:
+def read_reference(said: Mapping[str, Any], name: str, engine: ExecutionEngine[Any]) -> Bound:
     """What a reference or holdout refers to: a table, or the Measuring of a runner.
 
     Args:
         said: the checked field of an expectation.
         name: what it is called in sentences.
+        engine: of the batch under validation.
 
     Raises:
         Unusable: it cannot be found or read.
@@ -42,6 +43,13 @@ def read_reference(said: Mapping[str, Any], name: str) -> Bound:
             raise Unusable(str(error)) from error
         return held if isinstance(held, Measuring) else table_of(held, name)
     sources = project_manager.get_datasources()
+    # asking a data source for its engine would start Spark; the batch's own is there already
+    if not any(getattr(one, "_execution_engine", None) is engine for one in sources.values()):
+        raise Unusable(
+            f"the batch is not of the current project, in which the {name} would be looked up: "
+            "make the batch's own context the current one by "
+            "great_expectations.data_context.set_context"
+        )
     place = "/".join(said[key] for key in ("data_source", "asset", "batch_definition"))
     try:
         asset = sources[said["data_source"]].get_asset(said["asset"])

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from great_expectations.compatibility import pydantic
+from great_expectations.data_context import set_context
 
 import synth_contracts.expectations as sce
 from synth_contracts.contract.rules import RULES
@@ -239,6 +240,19 @@ def test_a_batch_definition_takes_parameters(tmp_path: Path) -> None:
     )
     assert said(found) == (True, "holds", "")
     assert found.result["observed_value"] == 0.25
+
+
+def test_another_project_is_never_asked_for_the_reference(shop: Shop, tmp_path: Path) -> None:
+    """The other project holds a reference of the same name, the batch itself."""
+    batch = shop.batch()
+    (tmp_path / "other").mkdir()
+    Shop(tmp_path / "other", real=MADE.assign(amount=[1.0, 2.0, 3.0, 8.0]), made=MADE)
+    expected = sce.ExpectColumnKsToBeAtMost(**KS, reference=place("real"))
+    found = said(batch.validate(expected))
+    assert found[:2] == (False, "not measured")
+    assert "data_context.set_context" in found[2]
+    set_context(shop.context)
+    assert batch.validate(expected).success
 
 
 def test_a_limit_can_be_a_parameter_of_the_suite(shop: Shop) -> None:

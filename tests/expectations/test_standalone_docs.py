@@ -37,7 +37,7 @@ def test_the_example_prints_what_the_page_says(
     made = runpy.run_path("example.py")
     assert capsys.readouterr().out == block("text")
     made["train_frame"] = pd.read_parquet("train.parquet")
-    exec(block("python", 1), made)  # noqa: S102 - the page's own words
+    exec(block("python", 1), made)
 
 
 def test_the_table_says_what_the_code_does() -> None:
