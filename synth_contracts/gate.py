@@ -424,10 +424,8 @@ def _together(rule: Rule, measurement: Measurement) -> str:
         return ""
     count = beside.get("releases")
     many = "1 earlier release" if count == 1 else f"{count} earlier releases"
-    return (
-        f", together with {many} of the same source; alone it reads "
-        f"{against(alone[by], rule.threshold)}"
-    )
+    alone_it = against(alone[by], rule.threshold)
+    return f", together with {many} of the same source (alone it reads {alone_it})"
 
 
 def _clause(rule: Rule, measurement: Measurement) -> str:
