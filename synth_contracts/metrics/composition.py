@@ -154,15 +154,19 @@ def _observed(comparison: Comparison, release: Side, features: tuple[Field, ...]
         members, others, _ = comparison.vectors
         own = comparison.nearby
         near, rows = search(np.concatenate([members, others]), encoder.encode(release.frame))
-        return Nearby(
+        found = Nearby(
             near=near[:, 0],
             synthetic_row=rows[:, 0],
             reference=own.reference,
             cut=own.cut,
             half=own.half,
             reference_rows=own.reference_rows,
+            usual=own.usual,
         )
-    # fewer columns are another space: distances to the reference are other ones too
+        marks = comparison.agreement.columns.mark(release.frame)
+        return attacks.agreeing(found, comparison.candidates, comparison.agreement, marks)
+    # fewer columns are another space: distances to the reference are other ones too, and agreement
+    # is not looked for
     part = Encoder(tuple(item for item in encoder.parts if item[0] in names))
     train, holdout = comparison.train_side, comparison.holdout_side
     vectors = (
