@@ -30,6 +30,7 @@ from synth_contracts.gate import (
     level_at,
     limit_text,
     number_text,
+    reason_text,
     repeated_tries,
 )
 from synth_contracts.metrics.measurement import Evaluation, Measurement, NotMeasured
@@ -562,3 +563,25 @@ def test_a_broken_rule_fails_a_blind_run_too() -> None:
     verdict = judge(asked, evaluation({MEMBER.id: measurement(0.9)}))
     assert verdict.outcome is Outcome.FAILED
     assert "blind" in verdict.reasons[1].text
+
+
+@pytest.mark.parametrize(
+    ("judged", "threshold", "alone", "said"),
+    [
+        ("value", 0.25, {"value": 0.1}, True),
+        ("value", 0.25, {"value": 0.28}, False),
+        ("value", 0.5, {"value": 0.1}, False),
+        ("lower", 0.15, {"value": 0.3, "bound_lower": 0.05}, True),
+        ("lower", 0.15, {"value": 0.3, "bound_lower": 0.18}, False),
+    ],
+)
+def test_a_rule_broken_together_alone_says_what_the_table_reads_alone(
+    judged: Any, threshold: float, alone: dict[str, float], said: bool
+) -> None:
+    """Only where the table alone holds the rule, and with earlier releases breaks it."""
+    found = measurement(0.31, bound_lower=0.2, details={"alone": alone, "beside": {"releases": 2}})
+    text = reason_text(rule(threshold=threshold, judged=judged), found)
+    ending = ", together with 2 earlier releases of the same source (alone it reads "
+    assert (ending in text) is said
+    plain = reason_text(rule(threshold=threshold, judged=judged), replace(found, details={}))
+    assert text.startswith(plain)
