@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 #: Metrics whose values are counts; nobody should read of 1.00 people.
-COUNTS = frozenset({"k_anonymity", "recognized_entities", "constraint_violations"})
+COUNTS = frozenset({"k_anonymity", "l_diversity", "recognized_entities", "constraint_violations"})
 
 
 def title(metric: str, column: str | None) -> str:
