@@ -154,7 +154,9 @@ def theirs(checkout: Path, folder: Path, attack: str, limit: int) -> None:
         for name in frame.select_dtypes(exclude="number"):
             frame[name] = frame[name].astype(object)
     made = TabularPreprocessor().fit(sides["mem"], sides["non_mem"], sides["synth"])
-    mem, non_mem, synth, ref, _ = made.transform(**sides)
+    mem, non_mem, synth, ref, _ = made.transform(
+        sides["mem"], sides["non_mem"], sides["synth"], sides["ref"]
+    )
     name, options = THEIRS[attack]
     np.random.seed(0)
     if attack == "LOGAN" or options:
@@ -192,7 +194,7 @@ def _run(options: argparse.Namespace, attack: str, folder: Path) -> dict[str, An
         str(options.python), __file__, str(options.checkout), "--inside", str(folder), attack,
         "--limit", str(options.limit),
     ]  # fmt: skip
-    one = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env={**os.environ, **one}
     )

@@ -25,7 +25,7 @@ def test_fresh_entities_read_clean(table, request):
     thirds = request.getfixturevalue(table)
     found = read(thirds.clean)
     assert found.value <= 0.35
-    assert set(found.details["attacks"]) == {"link", "closest", "hole", "aggregate"}
+    assert set(found.details["attacks"]) == {"link", "closest", "hole", "agreement", "aggregate"}
     assert not found.details["attacks"]["aggregate"]["flagged"]
     assert found.details["spread"] == pytest.approx(0.1)
 
