@@ -92,10 +92,10 @@ class Holders:
         place = np.searchsorted(distinct, side.rows_hash)
         place = np.minimum(place, len(distinct) - 1)
         held = distinct[place] == side.rows_hash
-        pairs = np.unique(np.column_stack([place[held], side.entity[held]]), axis=0)
-        holders = np.bincount(pairs[:, 0], minlength=len(distinct)).astype(np.int64)
-        return cls(holders, _chance(holders, side.entities, size), pairs[:, 0], pairs[:, 1],
-                   side.entities)  # fmt: skip
+        pairs = np.unique(place[held] * side.entities + side.entity[held])
+        row, entity = pairs // side.entities, pairs % side.entities
+        holders = np.bincount(row, minlength=len(distinct)).astype(np.int64)
+        return cls(holders, _chance(holders, side.entities, size), row, entity, side.entities)
 
     def variance(self, weight: Floats) -> float:
         """Variance of sum(weight * chance) from which entities happen to be on this side."""
