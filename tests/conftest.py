@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+#: `make spark` runs these, in an environment of its own
+collect_ignore = [] if find_spec("pyspark") else ["spark"]
 SEED = ROOT / "warehouse" / "seeds" / "complete_journey_baskets.parquet"
 
 

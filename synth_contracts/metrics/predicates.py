@@ -163,7 +163,7 @@ def _once(counts: Ints, entities: int, looked_at: int) -> Floats:
         return (counts == 1).astype(np.float64)
     c = np.clip(counts, 1, max(entities - looked_at + 1, 1)).astype(np.float64)
     chosen = np.log(c) + _choose(entities - c, looked_at - 1) - _choose(entities, looked_at)
-    return np.asarray(np.where(counts == c, np.exp(chosen), 0.0))
+    return np.asarray(np.where(counts == c, np.exp(chosen), 0.0), dtype=np.float64)
 
 
 def _choose(n: Floats | int, k: int) -> Floats:
