@@ -160,7 +160,7 @@ def singled_out(found: Holders, entities: int, looked_at: int) -> Rate:
 def _once(counts: Ints, entities: int, looked_at: int) -> Floats:
     """Probability that a sample holds exactly one of ``counts`` out of ``entities``."""
     if looked_at == entities:
-        return (counts == 1).astype(np.float64)
+        return np.asarray(counts == 1, dtype=np.float64)
     c = np.clip(counts, 1, max(entities - looked_at + 1, 1)).astype(np.float64)
     chosen = np.log(c) + _choose(entities - c, looked_at - 1) - _choose(entities, looked_at)
     return np.asarray(np.where(counts == c, np.exp(chosen), 0.0), dtype=np.float64)
