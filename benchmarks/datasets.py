@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 
 import calibrate
+import defects
 import numpy as np
 import pandas as pd
 import tables
@@ -26,11 +27,14 @@ _NAME = "flights"
 
 
 def made(target: Path, data: str) -> Path:
-    """The folder of a data set: cost-<rows>, or detect-<kind>-<seed>."""
+    """The folder of a data set: cost-<rows>, detect-<kind>-<seed> or defects-<name>."""
     folder = target / "data" / data
     if (folder / "roles.json").exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
+    if data.startswith("defects-"):
+        _write_defects(folder, defects.made(data.removeprefix("defects-")))
+        return folder
     whole = tables.load(_NAME, ROOT / "target" / "calibration" / "tables")
     whole = plain(whole[whole["tailnum"].notna()].reset_index(drop=True))
     what, *rest = data.split("-")
@@ -49,6 +53,18 @@ def made(target: Path, data: str) -> Path:
     }
     (folder / "roles.json").write_text(json.dumps(roles))
     return folder
+
+
+def _write_defects(folder: Path, tables_of: defects.Tables) -> None:
+    for name in ("train", "holdout", "synthetic"):
+        getattr(tables_of, name).to_parquet(folder / f"{name}.parquet", index=False)
+    roles = {
+        "keys": [],
+        "codes": [],
+        "quasi_identifiers": list(tables_of.quasi),
+        "sensitive": list(tables_of.sensitive),
+    }
+    (folder / "roles.json").write_text(json.dumps(roles))
 
 
 def plain(frame: pd.DataFrame) -> pd.DataFrame:

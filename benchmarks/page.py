@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import datasets
+import defects
 
 _OURS = "synth-contracts"
 #: (tool, work) -> what it is, in the order of the tables
@@ -75,7 +76,13 @@ def written(results: Sequence[Mapping[str, Any]], versions: Mapping[str, Any]) -
     newest = {(one["data"], one["tool"], one["work"], one["repeat"]): one for one in results}
     found = list(newest.values())
     return "\n".join(
-        [*_head(versions, found), *_costs(found), *_detection(found), *_commands(found)]
+        [
+            *_head(versions, found),
+            *_costs(found),
+            *_detection(found),
+            *_defects(found),
+            *_commands(found),
+        ]
     )
 
 
@@ -210,6 +217,40 @@ def _detection(found: Sequence[Mapping[str, Any]]) -> list[str]:
             )
         lines.append(f"| {_words(kind)} | " + " | ".join(cells) + " |")
     return [*lines, ""]
+
+
+def _defects(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = [
+        "## Peers' defects, live",
+        "",
+        f"Small made-up tables ({defects.ROWS:,} rows a side where nothing else is said) on which a tool",
+        "reads wrongly, and what this package reads of the same rows; tests hold it to that",
+        "(tests/metrics/test_peers_defects.py). SDMetrics' score is best at 1; nearest_neighbor_distance",
+        "is clean at .5, membership_inference, linkability and attribute_disclosure at 0.",
+        "",
+        "| table | tool | its figures | ours |",
+        "|---|---|---|---|",
+    ]
+    of = {(one["data"], one["tool"]): one for one in found if one["work"] == "defects"}
+    for peer, names in defects.PEERS.items():
+        for name in names:
+            cells = [_figures(of.get((f"defects-{name}", tool))) for tool in (peer, _OURS)]
+            lines.append(f"| {defects.WORDS[name]} | {peer} | {cells[0]} | {cells[1]} |")
+    return [*lines, ""]
+
+
+def _figures(one: Mapping[str, Any] | None) -> str:
+    if one is None:
+        return "not run"
+    if one["exit"] is None:
+        return f"stopped at {one['limit']:g} s, after {one['cpu']:g} CPU seconds"
+    if one["exit"]:
+        return "failed"
+    told = (
+        f"{label} {value:.3f}" if isinstance(value, int | float) else f"{label}: {value}"
+        for label, value in one["found"]["figures"].items()
+    )
+    return "; ".join(told).replace("|", "/")
 
 
 def _words(kind: str) -> str:

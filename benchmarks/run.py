@@ -26,12 +26,15 @@ ROOT = HERE.parent
 sys.path[:0] = [str(ROOT / "tools"), str(HERE)]
 
 import datasets  # noqa: E402
+import defects  # noqa: E402
 import page  # noqa: E402
 from timing import measured  # noqa: E402
 
 TARGET = HERE / "target"
 RESULTS = TARGET / "results.jsonl"
 PAGE = ROOT / "docs" / "benchmarks.md"
+#: Seconds for one process on the small tables of tools/defects.py.
+DEFECTS_LIMIT = 60
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,13 @@ def setup() -> None:
 
 
 def jobs(repeats: int) -> Iterator[tuple[str, Tool, str, int]]:
-    """(data set, tool, work, repetition): detection first, then cost by size, tools in turn."""
+    """(data set, tool, work, repetition): defects, detection, then cost by size, tools in turn."""
+    for name in defects.MAKERS:
+        for tool in TOOLS:
+            if any(name in of_peer for of_peer in defects.PEERS.values()) and (
+                tool is TOOLS[0] or name in defects.PEERS.get(tool.name, ())
+            ):
+                yield f"defects-{name}", tool, "defects", 1
     for seed in range(1, repeats + 1):
         for kind in datasets.KINDS:
             for tool in TOOLS:
@@ -103,6 +112,9 @@ def run_one(data: str, tool: Tool, work: str, repeat: int, limit: float) -> dict
     answer = TARGET / "answer.json"
     answer.unlink(missing_ok=True)
     script = HERE / "jobs" / tool.script
+    if work == "defects":
+        script = script.with_name(f"defects_{tool.script.replace('_job', '')}")
+        limit = min(limit, DEFECTS_LIMIT)
     command = [str(tool.venv / "bin" / "python"), str(script), work, str(folder), str(answer)]
     cost = measured(command, limit=limit)
     found = json.loads(answer.read_text()) if cost.exit == 0 else None
@@ -110,7 +122,7 @@ def run_one(data: str, tool: Tool, work: str, repeat: int, limit: float) -> dict
         "data": data, "tool": tool.name, "work": work, "repeat": repeat, "limit": limit,
         "exit": cost.exit, "cpu": cost.cpu, "wall": cost.wall, "mib": cost.mib, "found": found,
         "commit": _commit() if tool is TOOLS[0] else None,
-        "command": " ".join(["python", f"benchmarks/jobs/{tool.script}", work, data]),
+        "command": " ".join(["python", f"benchmarks/jobs/{script.name}", work, data]),
         "error": None if cost.exit == 0 else cost.output[-600:],
     }  # fmt: skip
 

@@ -49,11 +49,18 @@ def _categories(seed: int, columns: int, levels: int, rows: int = ROWS) -> pd.Da
     )
 
 
-def _copied(share: float) -> Tables:
-    train, holdout, synthetic = (_mixed(seed) for seed in (1, 2, 3))
-    count = round(share * ROWS)
+def _coarse(seed: int) -> pd.DataFrame:
+    """One small number and four categories: few rows are equal, many are equally far."""
+    rng = np.random.default_rng([seed, 4])
+    sizes = [f"size {i}" for i in rng.integers(0, 8, ROWS)]
+    return _mixed(seed).drop(columns="amount").assign(size=sizes)
+
+
+def copied(count: int, rows: Callable[[int], pd.DataFrame] = _mixed) -> Tables:
+    """Fresh people of whom the first ``count`` are the first of train."""
+    train, holdout, synthetic = (rows(seed) for seed in (1, 2, 3))
     made = pd.concat([train.iloc[:count], synthetic.iloc[count:]], ignore_index=True)
-    return Tables(train, holdout, made, ("shop", "kind"), ("amount",))
+    return Tables(train, holdout, made, ("shop", "kind"), (train.columns[-1],))
 
 
 def _few_levels() -> Tables:
@@ -114,9 +121,10 @@ def _ten_thousand() -> Tables:
 
 
 MAKERS: dict[str, Callable[[], Tables]] = {
-    "fresh": lambda: _copied(0),
-    "copies-5": lambda: _copied(0.05),
-    "copies-100": lambda: _copied(1),
+    "fresh": lambda: copied(0, _coarse),
+    "copies-5": lambda: copied(ROWS // 20, _coarse),
+    "copies-20": lambda: copied(ROWS // 5, _coarse),
+    "copies-100": lambda: copied(ROWS),
     "few-levels": _few_levels,
     "many-levels": _many_levels,
     "negative": _negative,
@@ -127,9 +135,10 @@ MAKERS: dict[str, Callable[[], Tables]] = {
 }
 #: What is in them, in the words of the benchmark's page.
 WORDS = {
-    "fresh": "fresh people",
-    "copies-5": "5 % exact copies",
-    "copies-100": "100 % exact copies",
+    "fresh": "fresh people, many equally far apart",
+    "copies-5": "the same with 5 % exact copies",
+    "copies-20": "the same with 20 % exact copies",
+    "copies-100": "100 % exact copies, amounts to the cent",
     "few-levels": "100 % copies; 3 categories, every combination in every table",
     "many-levels": "100 % copies; 8 categories, no number",
     "negative": "fresh people; a secret about 0 that nothing tells of",
@@ -140,7 +149,7 @@ WORDS = {
 }
 #: Peer -> the tables on which it is run.
 PEERS = {
-    "sdmetrics": ("fresh", "copies-5", "copies-100", "few-levels", "many-levels"),
+    "sdmetrics": ("fresh", "copies-5", "copies-20", "copies-100", "few-levels", "many-levels"),
     "anonymeter": ("negative", "nulls", "nulls-copied"),
     "pycanon": ("rows-10000",),
 }
