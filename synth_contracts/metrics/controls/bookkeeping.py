@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
 from scipy import sparse, stats
 
 from synth_contracts.metrics import attacks
@@ -300,7 +300,7 @@ class _Totals:
         holder = comparison.train_side if row < cut else comparison.holdout_side
         at = row if row < cut else row - cut
         time = holder.frame[self._name].iloc[at : at + 1]
-        self._first = int(_days(time)[0] - calendar.day[row])
+        self._first = int(_days(time.to_numpy(dtype="datetime64[ns]"))[0] - calendar.day[row])
 
     def scores(self, copy: Copy) -> Floats | None:
         """``aggregate`` with the rows of ``copy`` published too; None where nothing is."""
@@ -315,13 +315,14 @@ class _Totals:
 
     def _added(self, copy: Copy) -> Floats:
         """Planted rows per day of the real period, shape (days,)."""
-        day = _days(copy.plants.frame[self._name].iloc[copy.rows]) - self._first
+        # of the array: picking rows of a Series costs more than all the rest here
+        times = copy.plants.frame[self._name].to_numpy(dtype="datetime64[ns]")
+        day = _days(times[copy.rows]) - self._first
         days = len(self._calendar.published)
         inside = day[(day >= 0) & (day < days)]
         return np.bincount(inside, minlength=days).astype(np.float64)
 
 
-def _days(times: pd.Series) -> Ints:
+def _days(times: npt.NDArray[np.datetime64]) -> Ints:
     """Days since 1970 of the known times."""
-    stamps = times.to_numpy(dtype="datetime64[ns]")
-    return np.asarray(stamps[~np.isnat(stamps)].astype("datetime64[D]").view(np.int64))
+    return np.asarray(times[~np.isnat(times)].astype("datetime64[D]").view(np.int64))

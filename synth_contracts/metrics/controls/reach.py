@@ -14,7 +14,8 @@ import numpy as np
 from synth_contracts.metrics.cells import Floats, Ints
 from synth_contracts.metrics.neighbours import Vectors
 
-_BLOCK = 4_096
+#: Products held at once: 16 MiB, whatever is planted.
+_PRODUCTS = 2**22
 #: Rounding of float32 products, relative to the squared lengths; what it lets in is checked.
 _SLACK = np.float32(4e-6)
 
@@ -65,9 +66,10 @@ class Targets:
             np.concatenate([-2 * planted, np.ones_like(held), held], axis=1).T
         )
         found_real, found_plant, found_distance = [], [], []
-        product = np.empty((_BLOCK, len(planted)), dtype=np.float32)
-        for first in range(0, len(self.real), _BLOCK):
-            left = self._left[first : first + _BLOCK]
+        block = min(max(_PRODUCTS // max(len(planted), 1), 64), 4_096)
+        product = np.empty((block, len(planted)), dtype=np.float32)
+        for first in range(0, len(self.real), block):
+            left = self._left[first : first + block]
             below = np.matmul(left, right, out=product[: len(left)]) < 0
             at = np.flatnonzero(below.ravel())
             row, plant = first + at // len(planted), at % len(planted)
