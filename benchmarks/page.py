@@ -111,7 +111,8 @@ def _costs(found: Sequence[Mapping[str, Any]]) -> list[str]:
         "## Cost",
         "",
         "Rows of train, holdout and synthetic table each. CPU seconds (wall seconds, MiB), number of",
-        "runs. The synthetic table comes from `calendar_cart` with the settings of the contract.",
+        "runs. The synthetic table comes from `calendar_cart` with the settings of the contract. What was",
+        "stopped at its limit is not run again, nor on more rows.",
         "",
     ]
     sizes = [size for size in datasets.SIZES if any(_of(found, size, key) for key in WORKS)]
@@ -155,7 +156,7 @@ def _cell(runs: list[Mapping[str, Any]]) -> str:
         return "not run"
     stopped = [one for one in runs if one["exit"] is None]
     if stopped:
-        return f"stopped at {stopped[0]['limit']:g} s"
+        return f"stopped at {stopped[0]['limit']:g} CPU s"
     if any(one["exit"] for one in runs):
         return "failed"
     cpu, wall, mib = (

@@ -1,6 +1,6 @@
 """`make benchmarks`: what the card costs and sees, beside its peers, on the same real tables.
 
-Every measurement is one cold process with all its children, at most ``--limit`` seconds. Peers run
+Every measurement is one cold process with all its children, at most ``--limit`` CPU seconds. Peers run
 their documented defaults in environments of their own (benchmarks/.venvs), ours in the project's.
 Tools take turns within each repetition, so that a busy machine is busy for all. Results are lines
 of benchmarks/target/results.jsonl; what stands there is not measured again. The page is written
@@ -80,23 +80,23 @@ def setup() -> None:
 
 
 def jobs(repeats: int) -> Iterator[tuple[str, Tool, str, int]]:
-    """(data set, tool, work, repetition): defects, detection, then cost by size, tools in turn."""
+    """(data set, tool, work, repetition): defects, cost by size, then detection, tools in turn."""
     for name in defects.MAKERS:
         for tool in TOOLS:
             if any(name in of_peer for of_peer in defects.PEERS.values()) and (
                 tool is TOOLS[0] or name in defects.PEERS.get(tool.name, ())
             ):
                 yield f"defects-{name}", tool, "defects", 1
-    for seed in range(1, repeats + 1):
-        for kind in datasets.KINDS:
-            for tool in TOOLS:
-                if tool.detects:
-                    yield f"detect-{kind}-{seed}", tool, tool.detects, 1
     for size in datasets.SIZES:
         for repeat in range(1, repeats + 1):
             for tool in TOOLS:
                 for work in tool.works:
                     yield f"cost-{size}", tool, work, repeat
+    for seed in range(1, repeats + 1):
+        for kind in datasets.KINDS:
+            for tool in TOOLS:
+                if tool.detects:
+                    yield f"detect-{kind}-{seed}", tool, tool.detects, 1
 
 
 def done() -> list[dict[str, Any]]:
@@ -154,7 +154,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="jobs whose data set or tool begins with this")
     parser.add_argument("--again", action="store_true", help="measure what stands there again")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--limit", type=float, default=300, help="seconds for one process")
+    parser.add_argument("--limit", type=float, default=300, help="CPU seconds for one process")
     parser.add_argument("--report", action="store_true", help="write the page from the results")
     chosen = parser.parse_args()
     TARGET.mkdir(exist_ok=True)
@@ -172,9 +172,8 @@ def _run(chosen: argparse.Namespace) -> None:
         key = (data, tool.name, work, repeat)
         if chosen.only and not (data.startswith(chosen.only) or tool.name.startswith(chosen.only)):
             continue
-        first = known.get((*key[:3], 1))
-        if key in known or (first is not None and first["exit"] is None and repeat > 1):
-            continue  # what did not end within the limit is not waited for again
+        if key in known or _hopeless(key, known):
+            continue
         found = run_one(data, tool, work, repeat, chosen.limit)
         known[key] = found
         with RESULTS.open("a") as file:
@@ -182,6 +181,17 @@ def _run(chosen: argparse.Namespace) -> None:
         state = "stopped at the limit" if found["exit"] is None else f"exit {found['exit']}"
         print(*key, state, f"{found['cpu']} CPU s", f"{found['wall']} s", found["mib"], "MiB",
               flush=True)  # fmt: skip
+
+
+def _hopeless(key: tuple[str, str, str, int], known: dict[Any, dict[str, Any]]) -> bool:
+    """Whether the same work was stopped at the limit before, on this table or on fewer rows."""
+    data, tool, work, _ = key
+    what, _, size = data.partition("-")
+    fewer = [data]
+    if what == "cost":
+        fewer += [f"cost-{rows}" for rows in datasets.SIZES if rows < int(size)]
+    firsts = (known.get((name, tool, work, 1)) for name in fewer)
+    return any(one is not None and one["exit"] is None for one in firsts)
 
 
 def _key(one: dict[str, Any]) -> tuple[str, str, str, int]:

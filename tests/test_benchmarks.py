@@ -51,9 +51,10 @@ def test_children_count_even_when_nobody_waits_for_them(measured):
 
 
 def test_what_does_not_end_is_stopped_at_the_limit(measured):
-    cost = measured([sys.executable, "-c", "import time; time.sleep(60)"], limit=1)
-    assert cost.exit is None
-    assert cost.wall < 30
+    for code in ("import time; time.sleep(60)", "while True: pass"):
+        cost = measured([sys.executable, "-c", code], limit=1)
+        assert cost.exit is None
+        assert cost.wall < 40
     assert measured([sys.executable, "-c", "raise SystemExit(3)"], limit=30).exit == 3
 
 
@@ -86,7 +87,7 @@ def test_a_peer_that_was_stopped_is_a_lower_limit_and_a_failure_is_no_figure(pag
     results = [run("synth-contracts", "card", 10.0), run("sdmetrics", "dcr", 300.0, ended=False)]
     results += [{**run("pycanon", "t", 5.0), "exit": 1}]
     text = page.written(results, VERSIONS)
-    assert "| sdmetrics | DCR overfitting protection | stopped at 300 s |" in text
+    assert "| sdmetrics | DCR overfitting protection | stopped at 300 CPU s |" in text
     assert "| sdmetrics: DCR overfitting protection | > 30.0 |" in text
     assert "| pycanon | t-closeness | failed |" in text
     assert "| pycanon: t-closeness | – |" in text
