@@ -244,7 +244,7 @@ def _figures(one: Mapping[str, Any] | None) -> str:
     if one is None:
         return "not run"
     if one["exit"] is None:
-        return f"stopped at {one['limit']:g} s, after {one['cpu']:g} CPU seconds"
+        return f"stopped after {one['cpu']:.0f} CPU seconds"
     if one["exit"]:
         return "failed"
     told = (

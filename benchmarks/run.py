@@ -33,7 +33,7 @@ from timing import measured  # noqa: E402
 TARGET = HERE / "target"
 RESULTS = TARGET / "results.jsonl"
 PAGE = ROOT / "docs" / "benchmarks.md"
-#: Seconds for one process on the small tables of tools/defects.py.
+#: CPU seconds for one process on the small tables of tools/defects.py.
 DEFECTS_LIMIT = 60
 
 
