@@ -54,7 +54,7 @@ def test_some_copies_are_not_perfect(name, share):
 def test_copies_of_everything_read_at_the_end_of_the_scale(name):
     """SDMetrics with ``num_rows_subsample`` samples all three tables: copies lose their sources.
 
-    100 % copies score .73 of 1 then. Here train and holdout are never sampled but to equal sizes.
+    100 % copies score .73 to 1.00 of 1 then. Here train and holdout are never sampled but to equal sizes.
     """
     assert read("nearest_neighbor_distance", name).value > 0.999
     assert read("membership_inference", name).value == 1
