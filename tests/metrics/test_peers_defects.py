@@ -188,10 +188,13 @@ def test_k_is_the_smallest_class_of_people_not_of_clusters(by_hand):
 
 
 def test_t_closeness_of_ten_thousand_rows_is_cheap():
-    """pycanon needs more than a minute of CPU for it. The limit leaves room for any machine."""
+    """pycanon 1.3.6 reads the same number of this table after 160 CPU seconds (measured).
+
+    The limit leaves room for any machine.
+    """
     comparison = compared("rows-10000")
     started = time.process_time()
     found = measure("t_closeness", comparison)
     assert time.process_time() - started < 5
     assert isinstance(found, Measurement)
-    assert 0 < found.value < 0.5
+    assert found.value == pytest.approx(0.13616979305953175, rel=1e-9)
