@@ -287,7 +287,9 @@ class _Sides:
         self._mass = mass
         self._member = np.arange(len(self._entity)) < len(members)
         self.weight = np.where(self._member, mass / len(members), mass / len(others))
-        self._halves: dict[str, tuple[Mask, Mask]] = {}
+        #: the entity of each row, members first, as the rows of ``held`` have them
+        self._place = np.concatenate([members, len(self._rows[0]) + others])
+        self._halves: dict[str, _HalfSamples] = {}
 
     def share(self, rows: Ints, guesses: float) -> float:
         """Weighted share of members among the first ``guesses`` of the ordered ``rows``."""
@@ -318,31 +320,47 @@ class _Sides:
     def _variance(self, name: str, rows: Ints, guesses: float) -> float:
         """Ranking's variance over half-samples of entities, all at once."""
         rows = rows[: int(np.searchsorted(np.cumsum(self.weight[rows]), 2 * guesses)) + 1]
-        member, entity = self._member[rows], self._entity[rows]
-        masks = self._half_samples(name)
-        held = np.where(
-            member, masks[0][:, np.where(member, entity, 0)],
-            masks[1][:, np.where(member, 0, entity)],
-        )  # fmt: skip
-        each = [
-            self._mass / 2 / (mask @ total)[:, None]
-            for mask, total in zip(masks, self._rows, strict=True)
-        ]
-        weight = held * np.where(member, each[0], each[1])
-        before = np.cumsum(weight, axis=1) - weight
-        taken = np.clip(guesses / 2 - before, 0, weight)
-        whole = taken.sum(axis=1)
+        member = self._member[rows][:, None]
+        drawn = self._half_samples(name)
+        # (rows, half-samples): along the rows all half-samples at once
+        weight = drawn.held[self._place[rows]] * np.where(member, drawn.each[0], drawn.each[1])
+        reached, own = np.cumsum(weight, axis=0), np.cumsum(weight * member, axis=0)
+        target = guesses / 2
+        whole = np.minimum(reached[-1], target)
         if not np.all(whole > 0):  # as in tails.precision
             return float("nan")
-        return float(np.var((taken * member).sum(axis=1) / whole))
+        full = np.count_nonzero(reached <= target, axis=0)
+        sample = np.arange(len(full))
+        last = np.maximum(full - 1, 0)
+        right = np.where(full > 0, own[last, sample], 0.0)
+        left = whole - np.where(full > 0, reached[last, sample], 0.0)
+        right += left * member[np.minimum(full, len(rows) - 1), 0]
+        return float(np.var(right / whole))
 
-    def _half_samples(self, name: str) -> tuple[Mask, Mask]:
+    def _half_samples(self, name: str) -> _HalfSamples:
         if name not in self._halves:
             rng = self._comparison.rng(f"{self._label} {name}")
             pairs = zip(*(halves(rng, len(side)) for side in self._rows), strict=True)
-            members, others = zip(*pairs, strict=True)
-            self._halves[name] = np.array(members), np.array(others)
+            masks = [np.array(drawn) for drawn in zip(*pairs, strict=True)]
+            each = [
+                self._mass / 2 / (mask @ total)
+                for mask, total in zip(masks, self._rows, strict=True)
+            ]
+            held = np.ascontiguousarray(np.concatenate(masks, axis=1).T)
+            self._halves[name] = _HalfSamples(held, (each[0], each[1]))
         return self._halves[name]
+
+
+@dataclass(frozen=True)
+class _HalfSamples:
+    """Half-samples of members' and non-members' entities.
+
+    ``held`` has shape (entities, half-samples), members first; ``each`` the weight of one row of a
+    member and of a non-member, shape (half-samples,).
+    """
+
+    held: Mask
+    each: tuple[Floats, Floats]
 
 
 def _above_half(share: float, size: float, level: float) -> bool:
