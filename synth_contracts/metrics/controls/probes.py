@@ -60,6 +60,10 @@ class Probe(Protocol):
         """What the metric reads on ``copy``."""
 
 
+#: Rows that are summed at once; their number fits a byte.
+_BLOCK = 64
+
+
 class Membership:
     """membership_inference. Its rules block by the value, also where they judge the bound."""
 
@@ -320,21 +324,31 @@ class _Sides:
     def _variance(self, name: str, rows: Ints, guesses: float) -> float:
         """Ranking's variance over half-samples of entities, all at once."""
         rows = rows[: int(np.searchsorted(np.cumsum(self.weight[rows]), 2 * guesses)) + 1]
-        member = self._member[rows][:, None]
         drawn = self._half_samples(name)
-        # (rows, half-samples): along the rows all half-samples at once
-        weight = drawn.held[self._place[rows]] * np.where(member, drawn.each[0], drawn.each[1])
-        reached, own = np.cumsum(weight, axis=0), np.cumsum(weight * member, axis=0)
+        blocks = -(-len(rows) // _BLOCK)
+        samples = drawn.held.shape[1]
+        held = np.zeros((blocks * _BLOCK, samples), dtype=bool)
+        held[: len(rows)] = drawn.held[self._place[rows]]
+        member = np.zeros((blocks * _BLOCK, 1), dtype=bool)
+        member[: len(rows), 0] = self._member[rows]
+        # sums of whole blocks first: only the block in which the guesses end is looked at by rows
+        of_all = _block_sums(held, blocks)
+        of_members = _block_sums(held & member, blocks)
+        own = np.cumsum(of_members * drawn.each[0], axis=0)
+        reached = own + np.cumsum((of_all - of_members) * drawn.each[1], axis=0)
         target = guesses / 2
         whole = np.minimum(reached[-1], target)
         if not np.all(whole > 0):  # as in tails.precision
             return float("nan")
-        full = np.count_nonzero(reached <= target, axis=0)
-        sample = np.arange(len(full))
-        last = np.maximum(full - 1, 0)
-        right = np.where(full > 0, own[last, sample], 0.0)
-        left = whole - np.where(full > 0, reached[last, sample], 0.0)
-        right += left * member[np.minimum(full, len(rows) - 1), 0]
+        sample = np.arange(samples)
+        block = np.minimum(np.count_nonzero(reached <= target, axis=0), blocks - 1)
+        before = np.where(block > 0, reached[block - 1, sample], 0.0)
+        right = np.where(block > 0, own[block - 1, sample], 0.0)
+        row = block * _BLOCK + np.arange(_BLOCK)[:, None]
+        mine = member[row, 0]
+        weight = held[row, sample] * np.where(mine, drawn.each[0], drawn.each[1])
+        taken = np.clip(target - before - (np.cumsum(weight, axis=0) - weight), 0, weight)
+        right += (taken * mine).sum(axis=0)
         return float(np.var(right / whole))
 
     def _half_samples(self, name: str) -> _HalfSamples:
@@ -361,6 +375,12 @@ class _HalfSamples:
 
     held: Mask
     each: tuple[Floats, Floats]
+
+
+def _block_sums(held: Mask, blocks: int) -> Floats:
+    """How many rows of each block each half-sample holds, shape (blocks, half-samples)."""
+    counts = held.view(np.uint8).reshape(blocks, _BLOCK, -1).sum(axis=1, dtype=np.uint8)
+    return counts.astype(np.float64)
 
 
 def _above_half(share: float, size: float, level: float) -> bool:
