@@ -380,7 +380,7 @@ class _HalfSamples:
 def _block_sums(held: Mask, blocks: int) -> Floats:
     """How many rows of each block each half-sample holds, shape (blocks, half-samples)."""
     counts = held.view(np.uint8).reshape(blocks, _BLOCK, -1).sum(axis=1, dtype=np.uint8)
-    return counts.astype(np.float64)
+    return np.asarray(counts, dtype=np.float64)
 
 
 def _above_half(share: float, size: float, level: float) -> bool:
