@@ -84,6 +84,8 @@ class Measuring:
         logged.
         """
         started = time.perf_counter()
+        # fidelity is read by now, and planting takes as much memory again
+        self.comparison.forget_matched()
         try:
             with single_threaded():
                 found = control(self.comparison, rules, results, reported, self._progress)

@@ -152,6 +152,10 @@ class Comparison:
             )
         return self._matched[repeat, False]
 
+    def forget_matched(self) -> None:
+        """Give up the samples of :meth:`matched`; they are drawn again when they are asked for."""
+        self._matched.clear()
+
     def matched(self, repeat: int) -> matching.Three:
         """The same entities as :meth:`matched_raw` in the protected view; shared by metrics.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Lock
+from threading import Lock, local
 from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController, threadpool_limits
@@ -21,6 +21,7 @@ _lock = Lock()
 _inside = 0
 _held: threadpool_limits | None = None
 _threads = 1
+_here = local()
 
 
 @contextmanager
@@ -48,10 +49,27 @@ def single_threaded() -> Iterator[int]:
                 _held = None
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """No threads but the caller's own: for work in a thread beside other work.
+
+    :func:`each` starts none here, nor does OpenMP, whose limit belongs to the thread that sets it:
+    the classifier of a thread without that limit waits in spins for a core that others hold (a
+    control of 11 s took more than 150 beside one busy process).
+    """
+    before = getattr(_here, "alone", False)
+    _here.alone = True
+    try:
+        with threadpool_limits(limits=1, user_api="openmp"):
+            yield
+    finally:
+        _here.alone = before
+
+
 def each(work: Callable[[Piece], Result], pieces: Sequence[Piece]) -> list[Result]:
     """``work`` of every piece, in order, on as many threads as linear algebra may have."""
     with single_threaded() as threads:
-        workers = min(threads, len(pieces))
+        workers = 1 if getattr(_here, "alone", False) else min(threads, len(pieces))
         if workers < 2:
             return [work(piece) for piece in pieces]
         with ThreadPoolExecutor(max_workers=workers) as pool:

@@ -24,6 +24,7 @@ from synth_contracts.metrics.controls.plants import AMONG, KINDS, Among, Leak
 from synth_contracts.metrics.controls.probes import PROBES, Probe
 from synth_contracts.metrics.controls.reach import Targets
 from synth_contracts.metrics.measurement import Measurement, Result
+from synth_contracts.metrics.threads import alone
 
 #: A leak counts as blocked where this share of plantings is.
 POWER = 0.8
@@ -70,7 +71,7 @@ def control(
     # the null is mostly searches, which leave Python to the plantings: two cores, one wait
     with ThreadPoolExecutor(max_workers=1) as aside:
         fresh = (
-            aside.submit(null, comparison, rules, reported)
+            aside.submit(_null, comparison, rules, reported)
             if comparison.holdout_side.rows
             else None
         )
@@ -80,6 +81,11 @@ def control(
             record["null"] = fresh.result()
     record["seconds"] = round(time.perf_counter() - started, 3)
     return record
+
+
+def _null(comparison: Comparison, rules: Sequence[Rule], reported: Sequence[str]) -> dict[str, Any]:
+    with alone():
+        return null(comparison, rules, reported)
 
 
 def _planted(
