@@ -375,7 +375,7 @@ def commit() -> str:
 @functools.cache
 def versions() -> dict[str, str]:
     """Versions of what a measurement may depend on."""
-    names = ("numpy", "pandas", "pyarrow", "scipy", "scikit-learn", "faiss-cpu")
+    names = ("numpy", "pandas", "pyarrow", "scipy", "scikit-learn")
     return {
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in names},

@@ -17,7 +17,7 @@ from synth_contracts.settings import Settings
 
 _LIBRARIES = (
     "synth-contracts", "great-expectations", "sdv", "torch", "pandas", "numpy", "scipy",
-    "scikit-learn", "faiss-cpu", "duckdb", "pyarrow",
+    "scikit-learn", "sqlglot", "duckdb", "pyarrow",
 )  # fmt: skip
 
 
