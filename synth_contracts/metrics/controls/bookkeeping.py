@@ -7,6 +7,7 @@ read on the planted table (but for the neighbours that an approximate search of 
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -101,7 +102,8 @@ class Bookkeeping:
     def __init__(self, comparison: Comparison) -> None:
         self.comparison = comparison
         self.nearby, self.candidates = comparison.nearby, comparison.candidates
-        self._last: tuple[Copy, dict[str, Floats]] | None = None
+        # copies are read by several threads, each of them one after the other
+        self._last = threading.local()
 
     @cached_property
     def ratio(self) -> Floats:
@@ -133,10 +135,11 @@ class Bookkeeping:
 
         ``together`` with earlier releases, as composition.Together has them.
         """
-        if self._last is None or self._last[0] is not copy:
-            self._last = copy, self._entity_scores(copy)
+        if getattr(self._last, "copy", None) is not copy:
+            self._last.copy, self._last.scores = copy, self._entity_scores(copy)
+        found: dict[str, Floats] = self._last.scores
         beside = self.comparison.together if together else None
-        return self._last[1] if beside is None else beside.other_entities.beside(self._last[1])
+        return found if beside is None else beside.other_entities.beside(found)
 
     def _entity_scores(self, copy: Copy) -> dict[str, Floats]:
         entity = self.candidates.entity[copy.real]

@@ -7,6 +7,7 @@ it is read together with them too: they stay what they are, so only the candidat
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -81,7 +82,8 @@ class Membership:
         )
         self._uneven = float(self._sides.weight.max() / self._sides.weight.min())
         rows = train.rows + holdout.rows
-        self._changed = np.zeros(rows, dtype=bool)
+        # copies are read by several threads, each of which marks rows in an array of its own
+        self._marks, self._all = threading.local(), rows
         self._ranked: dict[str, tuple[Floats, Floats, Ints, Ints]] = {}
         beside = comparison.together if together else None
         for name, believed in (comparison.scores if beside is None else beside.rows).items():
@@ -119,9 +121,12 @@ class Membership:
         believed, ties, order, taken = self._ranked[name]
         # each changed row may leave a gap that takes several lighter rows to fill
         first = order[: int(taken[twice]) + int(len(real) * self._uneven) + 1]
-        self._changed[real] = True
-        kept = first[~self._changed[first]]
-        self._changed[real] = False
+        changed = getattr(self._marks, "changed", None)
+        if changed is None:
+            changed = self._marks.changed = np.zeros(self._all, dtype=bool)
+        changed[real] = True
+        kept = first[~changed[first]]
+        changed[real] = False
         inside = scores >= believed[first[-1]]
         rows = np.concatenate([kept, real[inside]])
         found = np.concatenate([believed[kept], scores[inside]])
