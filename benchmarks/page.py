@@ -60,8 +60,8 @@ RULES: dict[str, tuple[Callable[[Found], tuple[str, bool]], str]] = {
     ),
     "mostlyai-qa": (
         lambda f: (f"{f['distances']['dcr_share']:.3f}", _dcr_blocked(f)),
-        "share of synthetic rows nearer to training than to holdout; its report calls about 50 % "
-        "expected, so a share above one half by more than two standard errors counts as blocked",
+        "share of synthetic rows nearer to training than to holdout, which by its documentation is not to "
+        "be significantly larger than 50 %: more than two standard errors above counts as blocked",
     ),
 }
 
