@@ -14,6 +14,8 @@ ATTACK_WORDS: dict[str, str] = {
     "distance_hole": "Distance, turned round: places left empty",
     "calibrated": "Calibrated: nearer to synthetic rows than to other real rows",
     "calibrated_hole": "Calibrated, turned round: places left empty",
+    "agreement": "Agreement: columns that are like one synthetic row's beyond chance",
+    "agreement_hole": "Agreement, turned round: places left empty",
     "link": "Link: rows of one unit near rows of one synthetic unit",
     "closest": "Closest: the row of one unit that is nearest to a synthetic row",
     "hole": "Hole: places of one unit left empty",
