@@ -9,6 +9,8 @@ SPARK  := .venv-spark
 # Without it an installed or locally found torch is used; see README, "Installing".
 TORCH_SOURCE ?=
 TORCH  ?= torch==2.13.0
+# Test processes at a time.
+WORKERS ?= 2
 PIP    := PIP_DISABLE_PIP_VERSION_CHECK=1 "$(BIN)/python" -m pip install --quiet
 
 .DEFAULT_GOAL := help
@@ -41,8 +43,8 @@ types: setup ## mypy, strict on the package
 layers: setup ## import-linter: rooms import in one direction only
 	"$(BIN)/lint-imports" --no-cache
 
-tests: setup ## pytest
-	"$(BIN)/python" -m pytest
+tests: setup ## pytest, two workers
+	OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n $(WORKERS) --no-loadscope-reorder
 
 spark: $(SPARK)/.installed ## tests over Spark batches; needs Java 17; makes an environment of its own
 	"$(SPARK)/bin/python" -m pytest tests/spark

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parents[1]
 #: `make spark` runs these, in an environment of its own
@@ -39,11 +41,39 @@ def flights() -> pd.DataFrame:
     return pd.read_parquet(ROOT / "tests" / "data" / "flights_extract.parquet")
 
 
+class ByFile(LoadScopeScheduling):
+    """Files whole to one worker, since they share fixtures; all of e2e to one, whose project costs."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", 1)[0]
+        return "tests/e2e" if file.startswith("tests/e2e/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: a worker that got them last would run alone at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/e2e/"))
+
+
 _DESELECTED: list[str] = []
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
     _DESELECTED.extend(item.nodeid for item in items)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker tells the one that prints what it left out."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["deselected"] = _DESELECTED
+
+
+def pytest_testnodedown(node: Any) -> None:
+    told = getattr(node, "workeroutput", {}).get("deselected", [])
+    _DESELECTED.extend(one for one in told if one not in _DESELECTED)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
