@@ -153,7 +153,7 @@ def test_every_judged_number_has_its_sentence(asked: Rule, found: Measurement, w
 
 
 WRONG = [
-    math.nan, None, math.inf, -math.inf, True, False, "0.1", np.bool_(True), np.nan, [0.1], object(),
+    math.nan, None, math.inf, -math.inf, True, False, "0.1", np.bool_(True), np.nan, [0.1], object,
 ]  # fmt: skip
 
 
