@@ -19,9 +19,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import shows_page
+import tables
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "target" / "shows"
 SEED_FILE = ROOT / "warehouse" / "seeds" / "complete_journey_baskets.parquet"
+TABLES_CACHE = ROOT / "target" / "calibration" / "tables"
 SEEDS = range(1, 11)
 STRICT_SEEDS = range(1, 5)
 REPLAY_SEEDS = range(1, 4)
@@ -78,40 +82,54 @@ def measured(command: list[str], *, cwd: Path, env: dict[str, str]) -> dict[str,
     }
 
 
+COMMAND = [sys.executable, "-m", "synth_contracts"]
+#: Table -> its contract; the baskets have the demo's.
+CONTRACTS = {
+    "baskets": ROOT / "contracts" / "transactions.odcs.yaml",
+    **{name: table.contract for name, table in tables.TABLES.items() if name != "baskets"},
+}
+
+
 def project(
-    folder: Path, *, seed: int, demo_split: bool, preset: str = "standard", volume: str = "model"
+    folder: Path,
+    *,
+    seed: int,
+    demo_split: bool,
+    table: str = "baskets",
+    preset: str = "standard",
+    volume: str = "model",
 ) -> dict[str, str]:
-    """A project of its own with the demo's transactions contract, a little changed; its environment."""
+    """A project of its own with one table's contract, a little changed; its environment."""
     import duckdb
 
     (folder / "contracts").mkdir(parents=True)
     (folder / "warehouse").mkdir(mode=0o700)
-    text = (ROOT / "contracts" / "transactions.odcs.yaml").read_text()
-    for old, new in (
-        ("seed: 7", f"seed: {seed}"),
-        ("preset: standard", f"preset: {preset}"),
-        ("volume: model", f"volume: {volume}"),
-    ):
+    text = CONTRACTS[table].read_text()
+    changes = [("seed: 7", f"seed: {seed}"), ("preset: standard", f"preset: {preset}")]
+    if volume != "model":
+        changes.append(("volume: model", f"volume: {volume}"))
+    for old, new in changes:
         if text.count(old) != 1:
-            raise SystemExit(
-                f"contracts/transactions.odcs.yaml no longer holds `{old}` exactly once"
-            )
+            raise SystemExit(f"{CONTRACTS[table].name} no longer holds `{old}` exactly once")
         text = text.replace(old, new)
-    (folder / "contracts" / "transactions.odcs.yaml").write_text(text)
+    (folder / "contracts" / CONTRACTS[table].name).write_text(text)
     split = "splitKey: demo\n" if demo_split else ""
     (folder / "synth-contracts.yml").write_text(
         f"name: shows\n{split}targets:\n  dev:\n    servers:\n"
         "      source: {database: warehouse/source.duckdb}\n"
     )
+    frame = tables.load(table, TABLES_CACHE)
+    if frame is None:
+        raise SystemExit(f"{table} is not at hand")
+    name = "transactions" if table == "baskets" else table
     with duckdb.connect(str(folder / "warehouse" / "source.duckdb")) as connection:
         connection.execute("CREATE SCHEMA raw")
-        connection.execute(
-            "CREATE TABLE raw.transactions AS SELECT * FROM read_parquet(?)", [str(SEED_FILE)]
-        )
-    return {"SYNTH_CONTRACTS_KEYS": str(folder / "keys")}
-
-
-COMMAND = [sys.executable, "-m", "synth_contracts"]
+        connection.register("frame", frame)
+        connection.execute(f"CREATE TABLE raw.{name} AS SELECT * FROM frame")
+    return {
+        "SYNTH_CONTRACTS_KEYS": str(folder / "keys"),
+        "SYNTH_SOURCE": str(folder / "warehouse" / "source.duckdb"),
+    }
 
 
 def build_cost() -> dict[str, Any]:
@@ -133,11 +151,15 @@ def build_cost() -> dict[str, Any]:
     }
 
 
-def built(seed: int, *, preset: str = "standard", volume: str = "model") -> dict[str, Any]:
-    """The demo's contract at one generator seed, with a split key and registry of its own."""
+def built(
+    seed: int, *, table: str = "baskets", preset: str = "standard", volume: str = "model"
+) -> dict[str, Any]:
+    """One contract at one generator seed, with a split key and registry of its own."""
     with tempfile.TemporaryDirectory() as where:
         folder = Path(where)
-        env = project(folder, seed=seed, demo_split=False, preset=preset, volume=volume)
+        env = project(
+            folder, seed=seed, demo_split=False, table=table, preset=preset, volume=volume
+        )
         run = measured([*COMMAND, "build"], cwd=folder, env=env)
         result = json.loads((folder / "target" / "run_results.json").read_text())["results"][0]
         card: dict[str, Any] = {}
@@ -313,9 +335,17 @@ JOBS: dict[str, Any] = {
     "cost-evaluation": evaluation_cost,
     "cost-items": items_cost,
     "help": help_time,
-    **{f"standard-{seed:02}": lambda seed=seed: built(seed) for seed in SEEDS},
     **{
-        f"strict-{seed:02}": lambda seed=seed: built(seed, preset="strict") for seed in STRICT_SEEDS
+        f"standard-{table}-{seed:02}": lambda table=table, seed=seed: built(seed, table=table)
+        for table in shows_page.TABLES
+        for seed in SEEDS
+    },
+    **{
+        f"strict-{table}-{seed:02}": lambda table=table, seed=seed: built(
+            seed, table=table, preset="strict"
+        )
+        for table in shows_page.STRICT_TABLES
+        for seed in STRICT_SEEDS
     },
     **{
         f"replay-{seed:02}": lambda seed=seed: built(seed, volume="replay") for seed in REPLAY_SEEDS
@@ -355,192 +385,14 @@ def run_one(job: str) -> None:
     partial.replace(RESULTS / f"{job}.json")
 
 
-def summary() -> str:
-    """docs/shows.md out of the results that are there; what is missing is said."""
-    found = {p.stem: json.loads(p.read_text()) for p in sorted(RESULTS.glob("*.json"))}
-    commits = sorted({body["commit"] for body in found.values()})
-    lines = [
-        "# Measured figures",
-        "",
-        "Written by `make shows`; do not edit. "
-        f"{len(found)} of {len(JOBS)} jobs have run, on commit {', '.join(commits) or '-'}.",
-        "",
-    ]
-    lines += _build(found) + _evaluation(found) + _standard(found) + _strict(found)
-    lines += _replay(found) + _clones(found) + _help(found)
-    lines += _epsilon(found)
-    return "\n".join(lines) + "\n"
+def found() -> dict[str, Any]:
+    """What every job that has run wrote."""
+    return {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
 
 
-def _build(found: dict[str, Any]) -> list[str]:
-    body = found.get("cost-build")
-    lines = ["## Cost of one full build", "", "`synth-contracts build --full-refresh` of the demo's "
-             "transactions (155,848 rows x 15 columns, preset standard), whole process tree, cold.", ""]  # fmt: skip
-    if not body:
-        return [*lines, "Not run.", ""]
-    lines += ["| run | exit | wall s | peak MiB | steps (s) |", "|---|---|---|---|---|"]
-    for number, run in enumerate(body["runs"], 1):
-        steps = ", ".join(f"{k} {v:.1f}" for k, v in run["steps"].items())
-        lines.append(f"| {number} | {run['exit']} | {run['wall']} | {run['mib']} | {steps} |")
-    wall = statistics.median(run["wall"] for run in body["runs"])
-    return [*lines, "", f"Median {wall} s; limits 75 s and 3,072 MiB: "
-            f"{'held' if body['held'] else 'NOT held'} in every run.", ""]  # fmt: skip
-
-
-def _evaluation(found: dict[str, Any]) -> list[str]:
-    what = (
-        "`evaluate()` of a candidate of {} (train and holdout {} rows together, candidate as many), "
-        "every rule of standard, positive control and null: a cold process from Parquet files, "
-        "start of Python and reading included."
-    )
-    return [
-        *_cost(found.get("cost-evaluation"), "## Cost of one evaluation",
-               what.format("the whole baskets", "155,848")),
-        *_cost(found.get("cost-items"), "## Cost of one evaluation of a large table",
-               what.format("the baskets' line items", "1,469,307")
-               + " 16 % of the real rows are exact duplicates; the candidate is made without "
-               "rejection of rows near outliers."),
-    ]  # fmt: skip
-
-
-def _cost(body: dict[str, Any] | None, heading: str, words: str) -> list[str]:
-    lines = [heading, "", words, ""]
-    if not body:
-        return [*lines, "Not run.", ""]
-    lines += ["| run | wall s | of it evaluate() | of it positive control and null | CPU s | peak MiB "
-              "| outcome |", "|---|---|---|---|---|---|---|"]  # fmt: skip
-    for number, run in enumerate(body["runs"], 1):
-        lines.append(
-            f"| {number} | {run['wall']} | {run['evaluate']} | {run['controls']:.1f} "
-            f"| {run.get('cpu', '-')} | {run['tree_mib']} | {run['outcome']} |"
-        )
-    seconds, mib = body.get("limits", [30, 1024])
-    return [*lines, "", f"Limits {seconds} s and {mib:,} MiB: "
-            f"{'held' if body['held'] else 'NOT held'} in every run.", ""]  # fmt: skip
-
-
-def _builds(found: dict[str, Any], name: str) -> list[tuple[str, dict[str, Any]]]:
-    return [(job.rpartition("-")[2], body) for job, body in found.items() if job.startswith(name)]
-
-
-def _cell(text: str) -> str:
-    return text.splitlines()[0].replace("|", "/")
-
-
-def _standard(found: dict[str, Any]) -> list[str]:
-    done = _builds(found, "standard-")
-    lines = ["## The transactions contract at ten generator seeds", "",
-             "Preset standard, each with a split key and a registry of its own.", "",
-             "| seed | exit | outcome |", "|---|---|---|"]  # fmt: skip
-    lines += [f"| {int(seed)} | {b['exit']} | {_cell(b['message'])} |" for seed, b in done]
-    promoted = sum(b["held"] for _, b in done)
-    lines += ["", f"Promoted: {promoted} of {len(done)} run (asked: at least 9 of 10).", ""]
-    return [*lines, *_controls(done)]
-
-
-def _controls(done: list[tuple[str, dict[str, Any]]]) -> list[str]:
-    """Smallest planted leaks that would have been blocked, over the promoted builds."""
-    seen: dict[tuple[str, str], list[tuple[int | None, int]]] = {}
-    for _, body in done:
-        if body["held"] and body["controls"]:
-            for kind in body["controls"]["kinds"]:
-                key = (kind["title"], kind["among_words"])
-                seen.setdefault(key, []).append((kind["smallest"], kind["largest_tried"]))
-    if not seen:
-        return []
-    lines = ["Smallest leak that the run would have blocked with 80 % power, in households, over the "
-             "promoted builds:", "",
-             "| leak | among households | smallest, median (range) | not even the largest tried |",
-             "|---|---|---|---|"]  # fmt: skip
-    for (title, among), found in seen.items():
-        known = sorted(smallest for smallest, _ in found if smallest is not None)
-        blind = len(found) - len(known)
-        told = f"{statistics.median(known):g} ({known[0]} to {known[-1]})" if known else "-"
-        most = max(largest for _, largest in found)
-        lines.append(
-            f"| {title} | {among} | {told} | {blind} of {len(found)} (tried up to {most}) |"
-        )
-    return [*lines, ""]
-
-
-def _strict(found: dict[str, Any]) -> list[str]:
-    done = _builds(found, "strict-")
-    lines = ["## The same contract under strict", "", "| seed | exit | outcome |", "|---|---|---|"]
-    lines += [f"| {int(seed)} | {b['exit']} | {_cell(b['message'])} |" for seed, b in done]
-    exits = [b["exit"] for _, b in done]
-    return [*lines, "", f"PASSED {exits.count(0)}, FAILED {exits.count(1)}, NOT_EVALUATED "
-            f"{exits.count(3)} of {len(exits)} run.", ""]  # fmt: skip
-
-
-def _replay(found: dict[str, Any]) -> list[str]:
-    lines = ["## Replayed daily totals against the aggregate attack", "",
-             "The same contract with `volume: replay` and with `volume: model`. Gain: 2 AUC - 1 of the "
-             "tracing attack over all households; flagged: certainly above .05.", "",
-             "| volume | builds | flagged | gain, median (range) | blocked by recognized_entities |",
-             "|---|---|---|---|---|"]  # fmt: skip
-    for volume, name in (("replay", "replay-"), ("model", "standard-")):
-        done = [b for _, b in _builds(found, name) if b.get("tracing")]
-        if not done:
-            continue
-        gains = sorted(b["tracing"]["gain"] for b in done)
-        flagged = sum(bool(b["tracing"]["flagged"]) for b in done)
-        blocked = sum("recognized_entities" in b["message"] for b in done)
-        lines.append(
-            f"| {volume} | {len(done)} | {flagged} | {statistics.median(gains):.2f} "
-            f"({gains[0]:.2f} to {gains[-1]:.2f}) | {blocked} |"
-        )
-    return [*lines, ""]
-
-
-def _clones(found: dict[str, Any]) -> list[str]:
-    body = found.get("two-clones")
-    lines = ["## Two clones, one split key", ""]
-    if not body:
-        return [*lines, "Not run.", ""]
-    if not body["held"]:
-        return [*lines, "NOT held.", ""]
-    return [*lines, f"Other path, PYTHONHASHSEED and thread count: {body['rows']:,} rows, "
-            "none in one release that is not in the other (EXCEPT ALL both ways).", ""]  # fmt: skip
-
-
-def _epsilon(found: dict[str, Any]) -> list[str]:
-    lines = ["## The audit in one run where the truth is known", ""]
-    body = found.get("epsilon-response")
-    if body:
-        lines += ["Randomised response, which is exactly epsilon-DP: lower bounds at 95 %.", "",
-                  "| epsilon | canaries | guesses | at or below the truth | median bound | ceiling |",
-                  "|---|---|---|---|---|---|"]  # fmt: skip
-        lines += [
-            f"| {r['epsilon']:g} | {r['canaries']:,} | {r['guesses']} "
-            f"| {r['at_or_below']} of {r['runs']} | {r['median']:.2f} | {r['ceiling']:.2f} |"
-            for r in body["runs"]
-        ]
-        lines += ["", "Asked: at least 93 % at or below. "
-                  f"{'Held' if body['held'] else 'NOT held'}.", ""]  # fmt: skip
-    tables = {name: found.get(f"epsilon-{name}") for name in ("baskets", "flights")}
-    lines += ["A bootstrap of the rows of train, and fresh entities, thirds by entity.", "",
-              "| table | canaries | bootstrap: lower bound (range) | above 3 | fresh: lower bound, "
-              "largest | fresh: 0 |", "|---|---|---|---|---|---|"]  # fmt: skip
-    for name, body in tables.items():
-        if not body:
-            lines.append(f"| {name} | not run | | | | |")
-            continue
-        copies, fresh = ([r[kind] for r in body["runs"]] for kind in ("bootstrap", "fresh"))
-        lines.append(
-            f"| {name} | {body['runs'][0]['canaries']} | {min(copies):.2f} to {max(copies):.2f} "
-            f"| {sum(b > 3 for b in copies)} of {len(copies)} | {max(fresh):.2f} "
-            f"| {sum(b == 0 for b in fresh)} of {len(fresh)} |"
-        )
-    return [*lines, ""]
-
-
-def _help(found: dict[str, Any]) -> list[str]:
-    body = found.get("help")
-    lines = ["## Help", ""]
-    if not body:
-        return [*lines, "Not run.", ""]
-    told = ", ".join(f"`{name}` {ms} ms" for name, ms in body["milliseconds"].items())
-    return [*lines, f"Median of seven cold processes: {told}; limit 200 ms.", ""]
+def write_page() -> None:
+    """docs/shows.md as far as jobs have run."""
+    (ROOT / "docs" / "shows.md").write_text(shows_page.summary(found(), len(JOBS)))
 
 
 def main() -> None:
@@ -563,8 +415,8 @@ def main() -> None:
             [sys.executable, __file__, "--job", job], cwd=ROOT / "tools", check=False
         )
         print(f"{job}: exit {code.returncode}, {time.perf_counter() - start:.0f} s", flush=True)
-        (ROOT / "docs" / "shows.md").write_text(summary())
-    (ROOT / "docs" / "shows.md").write_text(summary())
+        write_page()
+    write_page()
 
 
 if __name__ == "__main__":
