@@ -6,22 +6,36 @@ the work is cut into pieces that depend on its size alone: the same bits with an
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock, local
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from threadpoolctl import ThreadpoolController, threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
 _lock = Lock()
 _inside = 0
-_held: threadpool_limits | None = None
+_held: Any = None
+_found: tuple[int, ThreadpoolController] | None = None
 _threads = 1
 _here = local()
+
+
+def _pools() -> ThreadpoolController:
+    """The process's thread pools, looked for anew only after an import, which may bring another.
+
+    Looking goes through all shared libraries: 3 ms, a hundred times in one evaluation.
+    """
+    global _found  # noqa: PLW0603 - of the process, as the pools are
+    modules = len(sys.modules)
+    if _found is None or _found[0] != modules:
+        _found = modules, ThreadpoolController()
+    return _found[1]
 
 
 @contextmanager
@@ -35,9 +49,9 @@ def single_threaded() -> Iterator[int]:
     with _lock:
         _inside += 1
         if _inside == 1:
-            pools = ThreadpoolController().info()
-            _threads = max((int(pool["num_threads"]) for pool in pools), default=1)
-            _held = threadpool_limits(limits=1)
+            pools = _pools()
+            _threads = max((int(pool["num_threads"]) for pool in pools.info()), default=1)
+            _held = pools.limit(limits=1)
         threads = _threads
     try:
         yield threads
@@ -60,7 +74,7 @@ def alone() -> Iterator[None]:
     before = getattr(_here, "alone", False)
     _here.alone = True
     try:
-        with threadpool_limits(limits=1, user_api="openmp"):
+        with _pools().limit(limits=1, user_api="openmp"):
             yield
     finally:
         _here.alone = before

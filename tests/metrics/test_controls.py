@@ -6,11 +6,14 @@ import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from synth_contracts.contract.model import Rule
 from synth_contracts.metrics import Comparison, Measurement, NotMeasured, measure
@@ -26,7 +29,7 @@ from synth_contracts.metrics.controls.plants import (
     planted,
     pool,
 )
-from synth_contracts.metrics.controls.probes import PROBES
+from synth_contracts.metrics.controls.probes import PROBES, Reading
 from synth_contracts.metrics.controls.reach import Targets
 from synth_contracts.tables import NUMERIC, TEMPORAL
 
@@ -218,6 +221,27 @@ def test_the_smallest_leak_is_where_the_power_is_reached(record: Mapping[str, An
     assert set(record["rules"]) == set(LIMITS)
 
 
+@given(st.lists(st.booleans(), min_size=REPLICATES, max_size=REPLICATES))
+def test_reading_stops_where_the_rest_could_not_change_the_decision(blocked: list[bool]) -> None:
+    class Fake:
+        def read(self, copy: Any) -> Any:
+            return Reading(1.0 if copy.leaks else 0.0)
+
+    copies = [SimpleNamespace(rows=[0], leaks=one) for one in blocked]
+    asked = [rule("identical_match", threshold=0.5, judged="value")]
+    probes = {"identical_match": Fake()}
+    point, broken = run._read(iter(copies), 5, asked, probes, frozenset())
+    read = [bool(names) for names in broken]
+    assert read == blocked[: len(read)]
+    assert point["plantings"] == len(read)
+    assert point["power"] == pytest.approx(sum(read) / len(read))
+    assert (point["power"] >= POWER) == (sum(blocked) >= POWER * REPLICATES)
+    # and not later: one reading less would have left it open
+    before = read[:-1]
+    assert sum(before) < POWER * REPLICATES
+    assert sum(before) + REPLICATES - len(before) >= POWER * REPLICATES
+
+
 def test_the_record_is_json_and_holds_no_value_of_a_row(
     few: Comparison, record: Mapping[str, Any]
 ) -> None:
@@ -296,7 +320,7 @@ def test_rules_that_cannot_block_make_no_control(few: Comparison) -> None:
 def test_copies_of_larger_doses_hold_the_smaller_ones(few: Comparison) -> None:
     targets = Targets(np.concatenate(few.vectors[:2]), few.nearby.near)
     growing = Growing(few, targets, "exact", "random", 3)
-    small, large = growing.copies(12), growing.copies(120)
+    small, large = list(growing.copies(12)), list(growing.copies(120))
     for one, two in zip(small, large, strict=True):
         assert len(one.units) == 12
         assert len(two.units) == len(set(two.units)) == 120

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
@@ -53,17 +55,15 @@ class Growing:
         """The largest dose that there are entities for."""
         return int(_USED * len(self._entities))
 
-    def copies(self, dose: int) -> list[Copy]:
-        """One copy per replicate with ``dose`` units (at most ``largest``).
+    def copies(self, dose: int) -> Iterator[Copy]:
+        """One copy per replicate with ``dose`` units (at most ``largest``), made when asked for.
 
         A replicate's copy of a larger dose holds the units of its smaller ones.
         """
         while min(len(order) for order in self._orders) < dose:
             self._grow()
-        return [
-            copy_with(self._plants, self._reach, self._agree, order[:dose])
-            for order in self._orders
-        ]
+        for order in self._orders:
+            yield copy_with(self._plants, self._reach, self._agree, order[:dose])
 
     def _grow(self) -> None:
         held = self._plants.units

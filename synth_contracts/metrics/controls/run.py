@@ -7,10 +7,12 @@ these limits: an attack that finds nothing is worth what it finds when there is 
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -61,8 +63,9 @@ def control(
         ``null`` and ``seconds``. Each of ``kinds`` has ``kind``, ``among``, ``unit``; ``smallest``,
         the smallest dose of which at least ``power`` of the plantings were blocked, None where not
         even ``largest_tried`` was; ``blocked_by``, the rules that did it; ``curve``, a list of
-        ``entities``, ``rows``, ``readings`` (metric -> the number that is blocked by: the lower
-        bound where the rule judges it, else the value; mean over the replicates) and ``power``; a
+        ``entities``, ``plantings`` (how many copies were read until it was decided), ``rows``,
+        ``readings`` (metric -> the number that is blocked by: the lower bound where the rule judges
+        it, else the value; mean over those copies) and ``power`` (share of them that is blocked); a
         ``reason`` where this kind could not be planted, and a ``note``. Where nothing could be
         planted there is a ``reason`` instead of ``kinds``. No value of a real row is in it.
     """
@@ -149,18 +152,18 @@ def _search(
     probes: Mapping[str, Probe],
 ) -> dict[str, Any]:
     """Doses from nothing upwards until enough plantings are blocked."""
-    point, broken = _read(growing.copies(0)[:1], 0, rules, probes)
-    own = set().union(*broken)
+    point, broken = _read(islice(growing.copies(0), 1), 0, rules, probes, frozenset())
+    own = frozenset().union(*broken)
     curve, smallest, by = [point], None, own
 
     def seen(dose: int) -> bool:
         nonlocal smallest, by
-        point, broken = _read(growing.copies(dose), dose, rules, probes)
+        point, broken = _read(growing.copies(dose), dose, rules, probes, own)
         curve.append(point)
         # of a candidate that is blocked as it is: where a rule that held breaks too
-        enough = float(np.mean([bool(names - own) for names in broken])) >= POWER
+        enough = sum(bool(names - own) for names in broken) >= _needed()
         if enough:
-            smallest, by = dose, _named(broken)
+            smallest, by = dose, frozenset(_named(broken))
         return enough
 
     doses = [dose for dose in DOSES if dose <= growing.largest]
@@ -192,21 +195,41 @@ def _named(broken: Sequence[set[str]]) -> set[str]:
     return often or {name for name, _ in counts.most_common(1)}
 
 
+def _needed() -> int:
+    """How many of REPLICATES plantings must be blocked; the rounding is of .8 * 20 alone."""
+    return math.ceil(POWER * REPLICATES - 1e-9)
+
+
 def _read(
-    copies: Sequence[Copy], dose: int, rules: Sequence[Rule], probes: Mapping[str, Probe]
+    copies: Iterable[Copy],
+    dose: int,
+    rules: Sequence[Rule],
+    probes: Mapping[str, Probe],
+    own: frozenset[str],
 ) -> tuple[dict[str, Any], list[set[str]]]:
-    """One point of the curve, and the rules that each copy breaks."""
+    """One point of the curve, and the rules that each copy breaks.
+
+    Copies are read until enough of them break a rule that is not in ``own``, or too few can: the
+    decision is that of all REPLICATES (curtailed sampling: Wald, Sequential Analysis, 1947).
+    """
     values: dict[str, list[float]] = {metric: [] for metric in probes}
     first = {rule.metric: rule for rule in reversed(rules)}
-    broken = []
+    broken: list[set[str]] = []
+    rows = []
+    blocked, needed = 0, _needed()
     for copy in copies:
+        rows.append(len(copy.rows))
         readings = {metric: probe.read(copy) for metric, probe in probes.items()}
         for metric, reading in readings.items():
             values[metric].append(reading.number(first[metric]))
         broken.append({rule.id for rule in rules if readings[rule.metric].breaks(rule)})
+        blocked += bool(broken[-1] - own)
+        if blocked == needed or len(broken) - blocked > REPLICATES - needed:
+            break
     point = {
         "entities": dose,
-        "rows": round(float(np.mean([len(copy.rows) for copy in copies]))),
+        "plantings": len(broken),
+        "rows": round(float(np.mean(rows))),
         "readings": {metric: float(np.mean(found)) for metric, found in values.items()},
         "power": float(np.mean([bool(names) for names in broken])),
     }
