@@ -96,16 +96,13 @@ class Ranking:
             for flag, size in zip((True, False), sizes, strict=True)
         ]
         member, entity = self.member[:cut], self.entity[:cut]
+        places = [np.flatnonzero(member == flag) for flag in (True, False)]
+        owners = [entity[place] for place in places]
         found = []
-        for of_members, of_others in zip(halves(rng, sizes[0]), halves(rng, sizes[1]), strict=True):
-            weight = np.where(
-                member,
-                of_members[np.where(member, entity, 0)]
-                * self.mass
-                / 2
-                / totals[0][of_members].sum(),
-                of_others[np.where(member, 0, entity)] * self.mass / 2 / totals[1][of_others].sum(),
-            )
+        for halved in zip(halves(rng, sizes[0]), halves(rng, sizes[1]), strict=True):
+            weight = np.zeros(len(member))
+            for half, total, place, owner in zip(halved, totals, places, owners, strict=True):
+                weight[place[half[owner]]] = self.mass / 2 / total[half].sum()
             found.append(precision(member, weight, guesses / 2))
         return float(np.var(found))
 
