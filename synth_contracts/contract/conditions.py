@@ -75,3 +75,18 @@ def columns_of(text: str, tree: Any = None) -> tuple[str, ...]:
     for column in found:
         names.setdefault(column.name.casefold(), column.name)
     return tuple(names.values())
+
+
+def conjuncts(text: str) -> tuple[Any, ...]:
+    """The parts of a condition that are joined by ``and``, outermost, without their brackets."""
+    from sqlglot import exp
+
+    found: list[Any] = []
+    todo = [parse(text)]
+    while todo:
+        node = todo.pop().unnest()
+        if isinstance(node, exp.And):
+            todo += [node.right, node.left]
+        else:
+            found.append(node)
+    return tuple(found)

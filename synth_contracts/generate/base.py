@@ -25,10 +25,14 @@ class Sampled:
             which rows belong together.
         redraw: given ``frame`` with quasi-identifiers recoded, the same rows with whatever would
             tell a recoded value drawn again; None where nothing depends on them.
+        again: given places of rows and a stream, those rows drawn anew for the same entities and
+            times: some of ``frame``'s columns, as many rows. They are written into ``frame``
+            itself. None where the generator cannot.
     """
 
     frame: pd.DataFrame
     redraw: Callable[[pd.DataFrame], pd.DataFrame] | None = None
+    again: Callable[[np.ndarray, np.random.Generator], pd.DataFrame] | None = None
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,14 @@ class CalendarCart:
         def redraw(recoded: pd.DataFrame) -> pd.DataFrame:
             return self._follow(frame, recoded, visits, rng)
 
-        return Sampled(frame, redraw)
+        def again(rows: np.ndarray, stream: np.random.Generator) -> pd.DataFrame:
+            context, mains = _at(visits.context, rows), _at(visits.mains, rows)
+            fresh = self._rows.draw(context, mains, len(rows), stream)
+            if self._outliers is not None:
+                self._redraw_near(fresh, context, mains, stream)
+            return pd.DataFrame({name: self._codecs[name].decode(fresh[name]) for name in fresh})
+
+        return Sampled(frame, redraw, again)
 
     def _redraw_near(
         self,

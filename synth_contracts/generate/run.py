@@ -12,9 +12,11 @@ from synth_contracts.contract.document import suggest
 from synth_contracts.contract.model import Contract
 from synth_contracts.errors import GenerationError
 from synth_contracts.generate.base import Generator, Produced, Progress, Sampled
+from synth_contracts.generate.keep import Keeper
 from synth_contracts.generate.keys import fresh_keys
 from synth_contracts.generate.protect import protect
 from synth_contracts.generate.recode import recode_table
+from synth_contracts.generate.reshape import Reshaped
 from synth_contracts.tables.schema import CATEGORICAL, TEMPORAL, TableSchema
 
 
@@ -75,8 +77,9 @@ def generate(
         The candidate in time order, its quasi-identifiers before recoding, and notes.
 
     Raises:
-        GenerationError: unknown generator or parameter, empty train, a table it cannot learn, or
-            a generator that made other rows or columns than it was asked for.
+        GenerationError: unknown generator or parameter, empty train, a table it cannot learn, a
+            generator that made other rows or columns than it was asked for, or rows that break a
+            declared constraint however often they are drawn again.
     """
     spec = contract.generator
     if spec.type not in GENERATORS:
@@ -94,19 +97,25 @@ def generate(
         key = schema.roles.entity_key
         ordered = _sorted(train[[*fitted, *([key] if key else [])]])
         entities = _entities(ordered[key]) if key else np.arange(len(ordered))
-        features = protect(ordered[fitted], entities, schema, contract)
+        reshaped = Reshaped(ordered[fitted], entities, schema)
+        learned = reshaped.schema
+        features = protect(reshaped.forward(ordered[fitted]), entities, learned, contract)
         if key:
             features[key] = entities
         generator = GENERATORS[spec.type](contract, progress)
-        generator.fit(features, schema.roles, schema, np.random.default_rng([secret_seed, 1]))
+        generator.fit(features, schema.roles, learned, np.random.default_rng([secret_seed, 1]))
         sampled = generator.sample(rows, np.random.default_rng([secret_seed, 2]))
-        _check(sampled, features, rows, schema)
+        _check(sampled, features, rows, learned)
         owner = sampled.frame[key].to_numpy(dtype=np.int64) if key else np.arange(rows)
+        keeper = Keeper(schema, reshaped, sampled, owner, progress)
+        stream = np.random.default_rng([secret_seed, 4])
+        keeper.mend(stream)
         frame = sampled.frame
         if spec.outliers.rare_category:
             progress("recoding: quasi-identifiers")
-            frame = recode_table(frame, owner, schema, contract)
+            frame = recode_table(frame, owner, learned, contract)
             frame = sampled.redraw(frame) if sampled.redraw else frame
+        frame = keeper.finish(frame, stream)
         order, keys = _names(frame, owner, schema, np.random.default_rng([secret_seed, 3]))
         made = _finish(frame, order, keys, schema)
         return Produced(made, _uncoarsened(sampled.frame, order, keys, schema), generator.notes)

@@ -1,6 +1,7 @@
 """Typed tables: the schema a contract resolves to, canonical frames, and the digest of rows."""
 
-from synth_contracts.tables.constraints import broken
+from synth_contracts.tables.constraints import broken, solved
+from synth_contracts.tables.declared import breaches
 from synth_contracts.tables.digest import rows_digest
 from synth_contracts.tables.frame import canonical, duckdb_types, restore, to_arrow
 from synth_contracts.tables.resolving import resolve
@@ -13,11 +14,13 @@ __all__ = [
     "Field",
     "Kind",
     "TableSchema",
+    "breaches",
     "broken",
     "canonical",
     "duckdb_types",
     "resolve",
     "restore",
     "rows_digest",
+    "solved",
     "to_arrow",
 ]

@@ -54,6 +54,65 @@ def broken(constraint: Constraint, frame: pd.DataFrame, schema: TableSchema) -> 
         ) from fault
 
 
+def solved(
+    equation: Any, column: str, frame: pd.DataFrame, schema: TableSchema
+) -> np.ndarray | None:
+    """The values of ``column`` that make ``equation`` true, row by row; NaN where one is null.
+
+    Args:
+        equation: a parsed ``left = right`` over numbers.
+        column: a numeric column of ``schema``; ``frame`` need not hold it.
+        frame: canonical, with the equation's other columns.
+        schema: the table's columns.
+
+    Returns:
+        float64 of shape (rows,); None where the equation is not linear in ``column`` with a
+        constant factor, or calculates with what is no number.
+    """
+    factors = [_factor(side, column.casefold()) for side in (equation.left, equation.right)]
+    if factors[0] is None or factors[1] is None or factors[0] == factors[1]:
+        return None
+    fields = {field.name.casefold(): field for field in schema.fields}
+    reading = _Reading(frame.assign(**{column: np.zeros(len(frame))}), fields)
+    try:
+        left, right = (
+            reading.number(reading.value(side)) for side in (equation.left, equation.right)
+        )
+    except ValueError:
+        return None
+    with np.errstate(all="ignore"):
+        values = (right.values - left.values) / (factors[0] - factors[1])
+    return np.where(left.null | right.null | ~np.isfinite(values), np.nan, values)
+
+
+def _factor(node: Any, folded: str) -> float | None:
+    """What ``node`` multiplies the column by; None where that is no constant."""
+    from sqlglot import exp
+
+    if isinstance(node, exp.Paren):
+        return _factor(node.this, folded)
+    if not any(found.name.casefold() == folded for found in node.find_all(exp.Column)):
+        return 0.0
+    if isinstance(node, exp.Column):
+        return 1.0
+    if isinstance(node, exp.Neg):
+        inner = _factor(node.this, folded)
+        return None if inner is None else -inner
+    if isinstance(node, exp.Add | exp.Sub):
+        left, right = _factor(node.left, folded), _factor(node.right, folded)
+        if left is None or right is None:
+            return None
+        return left + right if isinstance(node, exp.Add) else left - right
+    if isinstance(node, exp.Mul | exp.Div):
+        inner, by = _factor(node.left, folded), node.right.unnest()
+        if isinstance(by, exp.Literal) and not by.is_string and inner is not None:
+            number = float(by.this)
+            if isinstance(node, exp.Mul):
+                return inner * number
+            return inner / number if number else None
+    return None
+
+
 def check_kinds(schema: TableSchema) -> None:
     """Evaluate every constraint on no rows. Raises SourceError as :func:`broken`."""
     kinds = {**dict.fromkeys(NUMERIC, "float64"), **dict.fromkeys(TEMPORAL, "datetime64[ns]")}
@@ -123,11 +182,11 @@ class _Reading:
             full = np.full(rows, value, dtype=dtype)
             return _Value(kind, full, np.zeros(rows, dtype=bool), literal=value)
         if isinstance(node, exp.Neg | exp.Abs):
-            inner = self._number(self.value(node.this))
+            inner = self.number(self.value(node.this))
             turned = -inner.values if isinstance(node, exp.Neg) else np.abs(inner.values)
             return _Value("number", turned, inner.null)
         if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div):
-            left, right = self._number(self.value(node.left)), self._number(self.value(node.right))
+            left, right = self.number(self.value(node.left)), self.number(self.value(node.right))
             does = {exp.Add: np.add, exp.Sub: np.subtract, exp.Mul: np.multiply, exp.Div: np.divide}
             with np.errstate(all="ignore"):
                 found = does[type(node)](left.values, right.values)
@@ -146,7 +205,8 @@ class _Reading:
         return _Value(kind, column.to_numpy(dtype=object), null)
 
     @staticmethod
-    def _number(value: _Value) -> _Value:
+    def number(value: _Value) -> _Value:
+        """Codes as numbers, numbers as they are. Raises ValueError for the rest."""
         if value.kind == "code":
             numbers = pd.to_numeric(pd.Series(value.values), errors="coerce").to_numpy(np.float64)
             return _Value("number", numbers, value.null | np.isnan(numbers))
@@ -190,7 +250,7 @@ class _Reading:
         if value.kind == "code":
             return _Value("text", value.values, value.null) if other.kind in {
                 "code", "text",
-            } else self._number(value)  # fmt: skip
+            } else self.number(value)  # fmt: skip
         if value.literal is not None and value.kind == "text" and other.kind == "time":
             try:
                 moment = pd.Timestamp(value.literal)

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from synth_contracts.contract.conditions import columns_of
 from synth_contracts.contract.model import (
     Calendar,
     Column,
+    Constraint,
     Contract,
     ExportPolicy,
     GeneratorSpec,
@@ -42,12 +44,16 @@ def build(
     k: int = 10,
     share: float = 0.3,
     seed: int = 0,
+    conditions: tuple[str, ...] = (),
 ) -> Case:
     contract = Contract(
         path=Path("t.odcs.yaml"), text="", id="urn:t", table="t", version="1.0.0", description={},
         source=None, columns=columns, preset="standard", k=k, roles=roles or Roles(), codes=codes,
         holdout=share, generator=spec or GeneratorSpec(), rules=(), not_asked=(), report_only=(),
         export=ExportPolicy(), expanded={}, digest="",
+        constraints=tuple(
+            Constraint(f"c{i}", check, columns_of(check)) for i, check in enumerate(conditions)
+        ),
     )  # fmt: skip
     table = to_arrow(frame)
     schema = resolve(contract, duckdb_types(table))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import operator
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,10 +13,9 @@ from synth_contracts import tables
 from synth_contracts.metrics.comparison import Comparison
 from synth_contracts.metrics.measurement import Measurement
 from synth_contracts.metrics.results import CannotMeasure, need_rows
-from synth_contracts.tables import NUMERIC, TEMPORAL, Field, Kind
+from synth_contracts.tables import Field
 
 ID = "constraint_violations"
-Mask = npt.NDArray[np.bool_]
 
 
 def measure(
@@ -38,7 +35,7 @@ def measure(
     broken: dict[str, int] = {}
     cells = 0
     for field in schema.released:
-        for constraint, mask in _checks(frame[field.name], field, schema.roles.timezone):
+        for constraint, mask in _breaches(frame[field.name], field, schema.roles.timezone):
             cells += len(mask)
             if mask.any():
                 broken[f"{field.name}: {constraint}"] = int(mask.sum())
@@ -65,68 +62,10 @@ def measure(
     )
 
 
-def _checks(column: pd.Series, field: Field, zone: str | None) -> list[tuple[str, Mask]]:
-    """(name of the constraint, mask of the rows that break it) for all that ``field`` declares."""
-    null = column.isna().to_numpy()
-    numeric = field.kind in NUMERIC and not field.key
-    found: list[tuple[str, Mask]] = []
-    if numeric and field.kind is Kind.INTEGER:
-        numbers = column.to_numpy(dtype=np.float64)
-        finite = np.isfinite(numbers)
-        found.append(("integer", finite & (np.rint(np.where(finite, numbers, 0)) != numbers)))
-    if field.required:
-        found.append(("required", null))
-        if numeric:
-            found.append(("finite", np.isinf(column.to_numpy(dtype=np.float64))))
-    declared = field.declared
-    if declared is None:
-        return found
-    if declared.unique and not declared.primary_key:
-        found.append(("unique", (column.duplicated(keep="first") & ~null).to_numpy()))
-    if declared.enum is not None:
-        allowed = {_value(item, field, zone) for item in declared.enum}
-        found.append(("enum", ~null & ~column.isin(allowed).to_numpy()))
-    for name, limit, breaks in (
-        ("minimum", declared.minimum, operator.lt),
-        ("maximum", declared.maximum, operator.gt),
-        ("exclusiveMinimum", declared.exclusive_minimum, operator.le),
-        ("exclusiveMaximum", declared.exclusive_maximum, operator.ge),
-    ):
-        if limit is not None:
-            values, least = _ordered(column, field), _limit(limit, field, zone)
-            found.append((name, ~null & np.asarray(breaks(values, least), dtype=np.bool_)))
-    if declared.pattern is not None:
-        shape = re.compile(declared.pattern)
-        uniques = {v: shape.search(str(v)) is None for v in column.dropna().unique()}
-        found.append(("pattern", ~null & column.map(uniques).eq(True).to_numpy()))
-    return found
-
-
-def _value(item: Any, field: Field, zone: str | None) -> Any:
-    """An enum item as the canonical frame holds it."""
-    if item is None or field.key:
-        return item
-    if field.kind in NUMERIC or field.kind in TEMPORAL:
-        return _limit(item, field, zone)
-    if field.kind is Kind.CODE and not isinstance(item, str):
-        return str(int(item))
-    return str(item).lower() if field.kind is Kind.BOOLEAN else str(item)
-
-
-def _limit(limit: Any, field: Field, zone: str | None) -> Any:
+def _breaches(
+    column: pd.Series, field: Field, zone: str | None
+) -> list[tuple[str, npt.NDArray[np.bool_]]]:
     try:
-        if field.kind in TEMPORAL:
-            stamp = pd.Timestamp(limit)
-            return stamp.tz_convert(zone or "UTC").tz_localize(None) if stamp.tz else stamp
-        return float(limit)
-    except (TypeError, ValueError) as error:
-        raise CannotMeasure(f"{field.name}: {limit!r} cannot be compared: {error}") from error
-
-
-def _ordered(column: pd.Series, field: Field) -> pd.Series:
-    """The column in a form that has an order; nulls stay null."""
-    if field.kind in TEMPORAL and not field.key:
-        return column
-    if field.kind in {Kind.TEXT, Kind.BOOLEAN}:
-        raise CannotMeasure(f"{field.name}: a {field.kind} column has no bounds")
-    return pd.to_numeric(column, errors="coerce")
+        return tables.breaches(column, field, zone)
+    except ValueError as error:
+        raise CannotMeasure(str(error)) from error
