@@ -24,6 +24,7 @@ import argparse
 import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -209,17 +210,40 @@ def _run(options: argparse.Namespace, attack: str, folder: Path) -> dict[str, An
     return {**told, "seconds": round(float(found["seconds"]), 1)}
 
 
-def _table(lines: list[dict[str, Any]], number: str) -> str:
-    cells = [(line["table"], line["kind"]) for line in lines]
-    columns = list(dict.fromkeys(cells))
-    attacks = list(dict.fromkeys(line["attack"] for line in lines))
-    at = {(line["attack"], line["table"], line["kind"]): line for line in lines}
-    rows = ["| attack | " + " | ".join(f"{t} {k}" for t, k in columns) + " |"]
-    rows.append("|---" * (len(columns) + 1) + "|")
-    for attack in attacks:
-        told = [at.get((attack, *column), {}).get(number, "-") for column in columns]
-        rows.append(f"| {attack} | " + " | ".join(str(value) for value in told) + " |")
-    return "\n".join(rows)
+def told(line: dict[str, Any] | None) -> str:
+    """One cell: 2 PPV - 1 and AUC, or why there are none."""
+    if line is None:
+        return "–"
+    return line["reason"] if "reason" in line else f"{line['tail']:.2f}, {line['auc']:.3f}"
+
+
+def written(lines: list[dict[str, Any]]) -> str:
+    """A table for each real table: attacks down, kinds of leaks across, and median CPU seconds."""
+    at = {(line["table"], line["attack"], line["kind"]): line for line in lines}
+    parts = []
+    for table in TABLES:
+        own = [line for line in lines if line["table"] == table]
+        kinds = [kind for kind in KINDS if any(line["kind"] == kind for line in own)]
+        if not own:
+            continue
+        parts += [f"{table}: " + ", ".join(f"{side} {n:,}" for side, n in own[0]["sizes"].items())]
+        parts += ["", "| attack | " + " | ".join(kinds) + " | CPU s |"]
+        parts += ["|---" * (len(kinds) + 2) + "|"]
+        for attack in sorted({line["attack"] for line in own}, key=_place):
+            cells = [told(at.get((table, attack, kind))) for kind in kinds]
+            spent = [
+                line["seconds"] for line in own if line["attack"] == attack and "seconds" in line
+            ]
+            cost = f"{statistics.median(spent):.1f}" if spent else "–"
+            parts.append(f"| {attack} | " + " | ".join(cells) + f" | {cost} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _place(attack: str) -> tuple[bool, int, str]:
+    """Ours first, theirs in their own order."""
+    names = list(THEIRS)
+    return attack in THEIRS, names.index(attack) if attack in THEIRS else 0, attack
 
 
 def main() -> int:
@@ -271,8 +295,7 @@ def main() -> int:
                             "sizes": made["sizes"], "seed": options.seed}  # fmt: skip
                     known.append(line)
                     file.write(json.dumps(line) + "\n")
-    for number in ("tail", "auc", "seconds", "reason"):
-        print(f"\n{number}\n\n{_table(known, number)}")
+    print(written(known))
     return 0
 
 

@@ -151,7 +151,10 @@ def versions() -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help="jobs whose data set or tool begins with this")
+    parser.add_argument(
+        "--only", action="append", help="DATA[/TOOL[/WORK]]: jobs that begin so; repeatable"
+    )
+    parser.add_argument("--skip", action="append", help="but not those; repeatable")
     parser.add_argument("--again", action="store_true", help="measure what stands there again")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--limit", type=float, default=300, help="CPU seconds for one process")
@@ -170,7 +173,7 @@ def _run(chosen: argparse.Namespace) -> None:
     known = {} if chosen.again else {_key(one): one for one in done()}
     for data, tool, work, repeat in jobs(chosen.repeats):
         key = (data, tool.name, work, repeat)
-        if chosen.only and not (data.startswith(chosen.only) or tool.name.startswith(chosen.only)):
+        if not _chosen(key, chosen.only or [""]) or _chosen(key, chosen.skip or []):
             continue
         if key in known or _hopeless(key, known):
             continue
@@ -181,6 +184,17 @@ def _run(chosen: argparse.Namespace) -> None:
         state = "stopped at the limit" if found["exit"] is None else f"exit {found['exit']}"
         print(*key, state, f"{found['cpu']} CPU s", f"{found['wall']} s", found["mib"], "MiB",
               flush=True)  # fmt: skip
+
+
+def _chosen(key: tuple[str, str, str, int], words: list[str]) -> bool:
+    """Whether a word names the job: the beginnings of data set, tool and work; * for any."""
+    return any(
+        all(
+            part == "*" or own.startswith(part)
+            for own, part in zip(key[:3], word.split("/"), strict=False)
+        )
+        for word in words
+    )
 
 
 def _hopeless(key: tuple[str, str, str, int], known: dict[Any, dict[str, Any]]) -> bool:

@@ -78,9 +78,15 @@ def test_medians_and_ratios(page):
         "| synth-contracts | whole card with positive control and null | 4.0 (4.0, 100), 3 |"
         in text
     )
-    assert re.search(r"pycanon together, over whole card with positive .* \| 12\.0 \|", text)
-    assert re.search(r"pycanon together, over whole card without them \| 48\.0 \|", text)
-    assert "| anonymeter: singling out, linkability, inference, 500 attacks each | 2.0 |" in text
+    with_control, without = text.split("Over our ")[1:]
+    assert with_control.startswith("whole card with positive control and null")
+    assert without.startswith("whole card without them")
+    # six parts of 8 seconds each over 4 and over 1
+    assert re.search(r"\*\*sum\*\*.* \| 12\.0 \|", with_control)
+    assert re.search(r"\*\*sum\*\*.* \| 48\.0 \|", without)
+    assert "| part: anonymeter, three attacks | 2.0 |" in with_control
+    assert "| part: pycanon, k, l and t together | 6.0 |" in with_control
+    assert "| pycanon, t-closeness | 2.0 |" in with_control
 
 
 def test_a_peer_that_was_stopped_is_a_lower_limit_and_a_failure_is_no_figure(page):
@@ -88,9 +94,22 @@ def test_a_peer_that_was_stopped_is_a_lower_limit_and_a_failure_is_no_figure(pag
     results += [{**run("pycanon", "t", 5.0), "exit": 1}]
     text = page.written(results, VERSIONS)
     assert "| sdmetrics | DCR overfitting protection | stopped at 300 CPU s |" in text
-    assert "| sdmetrics: DCR overfitting protection | > 30.0 |" in text
+    assert "| part: sdmetrics, DCR overfitting protection | > 30.0 |" in text
     assert "| pycanon | t-closeness | failed |" in text
-    assert "| pycanon: t-closeness | – |" in text
+    assert "| pycanon, t-closeness | – |" in text
+    assert "| part: pycanon, k, l and t together | – |" in text
+    assert re.search(r"\*\*sum\*\*.* \| – \|", text)
+
+
+def test_what_was_stopped_on_fewer_rows_is_a_lower_limit_on_more(page):
+    results = [run("sdmetrics", "dcr", 300.0, ended=False, data="cost-10000")]
+    results += [run("synth-contracts", "card", cpu, data=f"cost-{rows}")
+                for rows, cpu in ((2000, 1.0), (10000, 10.0), (50000, 100.0))]  # fmt: skip
+    text = page.written(results, VERSIONS)
+    told = "stopped at 300 CPU s"
+    line = f"| not run | {told} | not run: {told} on 10,000 |"
+    assert f"| sdmetrics | DCR overfitting protection {line}" in text
+    assert "| part: sdmetrics, DCR overfitting protection | – | > 30.0 | > 3.0 |" in text
 
 
 def test_the_newest_of_equal_results_counts(page):
@@ -107,3 +126,18 @@ def test_what_a_tool_blocks_is_counted_apart_from_what_did_not_end(page):
     text = page.written(results, VERSIONS)
     line = next(line for line in text.splitlines() if line.startswith("| exact 5 %"))
     assert "1 of 2 (1.000), 1 did not end" in line
+
+
+def test_jobs_are_chosen_by_data_tool_and_work(page):
+    sys.path.insert(0, str(FOLDER))
+    try:
+        chosen = load("run")._chosen
+    finally:
+        sys.path.remove(str(FOLDER))
+    job = ("cost-10000", "sdmetrics", "dcr", 1)
+    for word in ("", "cost", "cost-10000/sdmetrics/dcr", "*/sdm", "*/*/dcr"):
+        assert chosen(job, [word]), word
+    for word in ("detect", "cost/anonymeter", "cost/sdmetrics/quality", "*/*/k"):
+        assert not chosen(job, [word]), word
+    assert chosen(job, ["detect", "cost"])
+    assert not chosen(job, [])

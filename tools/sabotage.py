@@ -27,8 +27,9 @@ PATCHES = ROOT / "tools" / "sabotage"
 #: a folder of this run alone: two runs must not share their copies
 COPIES = ROOT / "target" / "sabotage" / str(os.getpid())
 REPORT = ROOT / "docs" / "sabotage.md"
-COPIED = ("synth_contracts", "tests", "tools", "contracts", "docs", "gx", "pyproject.toml",
-          "Makefile", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "synth-contracts.yml")  # fmt: skip
+COPIED = ("synth_contracts", "tests", "tools", "benchmarks", "contracts", "docs", "gx",
+          "pyproject.toml", "Makefile", "README.md", "CONTRIBUTING.md", "CHANGELOG.md",
+          "synth-contracts.yml")  # fmt: skip
 SECONDS = 540
 
 
@@ -78,7 +79,9 @@ def copy_checkout(name: str) -> Path:
     for item in COPIED:
         source = ROOT / item
         if source.is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "uncommitted", "*.pyc")
+            ignored = shutil.ignore_patterns(
+                "__pycache__", "uncommitted", "*.pyc", ".venvs", "target"
+            )
             shutil.copytree(source, copy / item, ignore=ignored)
         elif source.exists():
             shutil.copy2(source, copy / item)
