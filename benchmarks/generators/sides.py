@@ -18,7 +18,7 @@ import tables
 from datasets import plain
 
 ROOT = Path(__file__).resolve().parents[2]
-ROWS = 5_000
+ROWS = 3_000
 TABLES = ("baskets", "flights", "adult")
 SEEDS = (1, 2, 3)
 
