@@ -56,8 +56,7 @@ def _evaluation(found: dict[str, Any]) -> list[str]:
                what.format("the whole baskets", "155,848")),
         *_cost(found.get("cost-items"), "## Cost of one evaluation of a large table",
                what.format("the baskets' line items", "1,469,307")
-               + " 16 % of the real rows are exact duplicates; the candidate is made without "
-               "rejection of rows near outliers."),
+               + " 16 % of the real rows are exact duplicates."),
     ]  # fmt: skip
 
 
