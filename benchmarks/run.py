@@ -58,6 +58,8 @@ TOOLS = (
     Tool("anonymeter", HERE / ".venvs/anonymeter", "anonymeter_job.py", ("attacks",), "attacks"),
     Tool("mostlyai-qa", HERE / ".venvs/mostlyai-qa", "mostlyai_job.py", ("report",), "report"),
     Tool("pycanon", HERE / ".venvs/pycanon", "pycanon_job.py", ("k", "l", "t"), None),
+    Tool("nemo-safe-synthesizer", HERE / ".venvs/nemo-safe-synthesizer", "nemo_job.py", (), None),
+    Tool("synthcity", HERE / ".venvs/synthcity", "synthcity_job.py", (), None),
 )
 
 
@@ -72,7 +74,7 @@ def setup() -> None:
         shutil.rmtree(tool.venv, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", str(tool.venv)], check=True)
         pip = [str(tool.venv / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-        if tool.name == "mostlyai-qa":  # else gigabytes of CUDA come with it
+        if tool.name in {"mostlyai-qa", "nemo-safe-synthesizer"}:  # else gigabytes of CUDA come
             source = os.environ.get("TORCH_SOURCE", "").split()
             subprocess.run([*pip, *source, "torch==2.13.0"], check=True)
         subprocess.run([*pip, "-r", str(wanted)], check=True)

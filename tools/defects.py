@@ -152,6 +152,8 @@ PEERS = {
     "sdmetrics": ("fresh", "copies-5", "copies-20", "copies-100", "few-levels", "many-levels"),
     "anonymeter": ("negative", "nulls", "nulls-copied"),
     "pycanon": ("rows-10000",),
+    "nemo-safe-synthesizer": ("fresh", "copies-5", "copies-20", "copies-100"),
+    "synthcity": ("fresh",),
 }
 
 
