@@ -20,5 +20,7 @@ for words, rows in (
     score, *_ = MembershipInferenceProtection.mia(
         tables["train"], tables["synthetic"], tables["holdout"].head(rows)
     )
-    figures[f"membership inference protection, {words}"] = f"{score.score} of 10, {score.grade.value}"
+    figures[f"membership inference protection, {words}"] = (
+        f"{score.score} of 10, {score.grade.value}"
+    )
 say(answer, figures=figures)
