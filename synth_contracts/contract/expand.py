@@ -213,7 +213,7 @@ def expand(contract: Contract) -> dict[str, Any]:
                 "seed": generator.seed,
                 "calendar": _calendar(generator.calendar),
                 "outliers": _camel(asdict(generator.outliers), keep={"other_value"}),
-                "parameters": dict(generator.parameters),
+                "parameters": {n: _plain(value) for n, value in generator.parameters.items()},
             },
         },
         "rules": [_camel(asdict(rule), keep={"options"}) for rule in contract.rules],

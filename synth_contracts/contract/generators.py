@@ -5,29 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from synth_contracts.contract import sdv_parameters as sdv
+from synth_contracts.contract.parameters import ParameterSpec, Together
 
-@dataclass(frozen=True)
-class ParameterSpec:
-    """A parameter: a whole number of a range, or one of ``choices``."""
-
-    default: int | str
-    minimum: int = 0
-    maximum: int = 0
-    meaning: str = ""
-    multiple_of: int = 1
-    choices: tuple[str, ...] = ()
-
-    def fault(self, value: object) -> str:
-        """What is wrong with a value of it, to be read after its name; nothing when it is right."""
-        if self.choices:
-            return "" if value in self.choices else f"must be one of {', '.join(self.choices)}"
-        if not isinstance(value, int) or isinstance(value, bool):
-            return "must be a whole number"
-        if not self.minimum <= value <= self.maximum:
-            return f"must lie from {self.minimum:,} to {self.maximum:,}"
-        if value % self.multiple_of:
-            return f"must be a multiple of {self.multiple_of}"
-        return ""
+__all__ = ["GENERATORS", "PLANNED", "GeneratorType", "ParameterSpec"]
 
 
 @dataclass(frozen=True)
@@ -35,20 +16,19 @@ class GeneratorType:
     """One ``generator.type`` and its parameters.
 
     ``reject``: rows too near a real outlier are drawn again. ``fit_rows``: it can be fitted on a
-    part of the rows.
+    part of the rows. ``entities``: it models the rows of an entity together and needs an
+    ``entityKey``. ``together``: conditions over two parameters.
     """
 
     name: str
     parameters: Mapping[str, ParameterSpec]
     reject: bool = False
     fit_rows: bool = True
+    entities: bool = False
+    together: tuple[Together, ...] = ()
 
 
 _MANY = 1_000_000
-_NETWORK = {
-    "epochs": ParameterSpec(300, 1, 100_000, "passes over the rows"),
-    "batch_size": ParameterSpec(500, 10, _MANY, "rows of one step", multiple_of=10),
-}
 GENERATORS: Mapping[str, GeneratorType] = {
     spec.name: spec
     for spec in (
@@ -69,19 +49,12 @@ GENERATORS: Mapping[str, GeneratorType] = {
             reject=True,
             fit_rows=False,
         ),
-        GeneratorType(
-            "gaussian_copula",
-            {
-                "distribution": ParameterSpec(
-                    "beta",
-                    choices=("beta", "gamma", "norm", "truncnorm", "uniform"),
-                    meaning="the shape of every column",
-                ),
-            },
-        ),
-        GeneratorType("ctgan", _NETWORK),
-        GeneratorType("tvae", _NETWORK),
+        GeneratorType("gaussian_copula", sdv.GAUSSIAN_COPULA),
+        GeneratorType("ctgan", sdv.CTGAN, together=sdv.PACKS),
+        GeneratorType("copula_gan", sdv.COPULA_GAN, together=sdv.PACKS),
+        GeneratorType("tvae", sdv.TVAE),
+        GeneratorType("par", sdv.PAR, entities=True),
     )
 }
 #: ``generator.type`` values that are planned; their use is answered with "not available yet".
-PLANNED = ("copula_gan", "par", "dp_marginals")
+PLANNED = ("dp_marginals",)

@@ -19,6 +19,7 @@ from synth_contracts.contract.model import (
     Outliers,
     Roles,
 )
+from synth_contracts.contract.parameters import faults_together
 from synth_contracts.contract.rules import DEFAULT_K, preset_rules
 
 _ROLES = {
@@ -58,7 +59,7 @@ def read_synthetic(section: Map, columns: tuple[Column, ...], problems: Problems
         disabled=_disabled(section, preset, problems),
         roles=roles,
         holdout=float(split.get("holdout", 0.3)),
-        generator=_generator(section.get("generator") or Map(), codes, problems),
+        generator=_generator(section, columns, codes, roles, problems),
         blind_above=section.get("blindAbove"),
         constraints=_constraints(section, columns, roles, problems),
     )
@@ -224,7 +225,14 @@ def _codes(
     return tuple(name for name, _ in names)
 
 
-def _generator(raw: Map, codes: tuple[str, ...], problems: Problems) -> GeneratorSpec:
+def _generator(
+    section: Map,
+    columns: tuple[Column, ...],
+    codes: tuple[str, ...],
+    roles: Roles,
+    problems: Problems,
+) -> GeneratorSpec:
+    raw: Map = section.get("generator") or Map()
     kind = raw.get("type", "calendar_cart")
     spec = GENERATORS.get(kind)
     if spec is None:
@@ -245,6 +253,12 @@ def _generator(raw: Map, codes: tuple[str, ...], problems: Problems) -> Generato
         problems.add(
             raw.keys_at["fitRows"], f"{known.name} fits the whole training part", "take it out"
         )
+    if known.entities and roles.entity_key is None:
+        problems.add(
+            raw.values_at["type"],
+            f"{known.name} models the rows of each entity together, and no entityKey is named",
+            "name the role entityKey, or another generator",
+        )
     rows = raw.get("rows", "source")
     return GeneratorSpec(
         type=kind,
@@ -253,7 +267,7 @@ def _generator(raw: Map, codes: tuple[str, ...], problems: Problems) -> Generato
         seed=raw.get("seed", 0),
         calendar=_calendar(raw, problems),
         outliers=_outliers(raw, known, codes, problems),
-        parameters=_parameters(raw, kind, problems),
+        parameters=_parameters(raw, kind, columns, problems),
     )
 
 
@@ -316,22 +330,42 @@ def _outliers(
     )
 
 
-def _parameters(raw: Map, kind: str, problems: Problems) -> dict[str, Any]:
+def _parameters(
+    raw: Map, kind: str, columns: tuple[Column, ...], problems: Problems
+) -> dict[str, Any]:
     spec = GENERATORS.get(kind)
     given: Map = raw.get("parameters") or Map()
     if spec is None:
         return {}
     found = {name: parameter.default for name, parameter in spec.parameters.items()}
     for name, value in given.items():
-        at = given.keys_at[name]
         parameter = spec.parameters.get(name)
         if parameter is None:
             problems.add(
-                at, f"{kind} has no parameter `{name[:80]}`", suggest(name, spec.parameters)
+                given.keys_at[name],
+                f"{kind} has no parameter `{name[:80]}`",
+                suggest(name, spec.parameters),
             )
         elif fault := parameter.fault(value):
-            mend = suggest(str(value), parameter.choices) if parameter.choices else ""
-            problems.add(given.values_at[name], f"parameter `{name}` {fault}", mend)
+            at = given.values_at[name]
+            problems.add(at, f"parameter `{name}` {fault}", parameter.mend(value))
         else:
-            found[name] = value
+            found[name] = parameter.plain(value)
+            if isinstance(value, Map):
+                _columns_named(name, value, columns, problems)
+    for name, fault in faults_together(spec.together, found):
+        at = given.values_at.get(name) or raw.values_at["parameters"]
+        problems.add(at, f"parameter `{name}` {fault}")
     return found
+
+
+def _columns_named(
+    parameter: str, value: Map, columns: tuple[Column, ...], problems: Problems
+) -> None:
+    for column in value:
+        mend = near_miss(column, columns)
+        if mend:
+            at = value.keys_at[column]
+            problems.warn(
+                at, f"parameter `{parameter}` names `{column}`, which is not declared", mend
+            )

@@ -7,6 +7,7 @@ from typing import Any
 
 from synth_contracts.contract.document import suggest
 from synth_contracts.contract.generators import GENERATORS
+from synth_contracts.contract.parameters import faults_together
 from synth_contracts.errors import GenerationError
 
 
@@ -30,6 +31,8 @@ def read_parameters(generator: str, given: Mapping[str, Any]) -> dict[str, Any]:
             )
         fault = known[name].fault(value)
         if fault:
-            raise GenerationError(f"{name} {fault}", where=where)
-        out[name] = value
+            raise GenerationError(f"{name} {fault}", where=where, mend=known[name].mend(value))
+        out[name] = known[name].plain(value)
+    for name, fault in faults_together(GENERATORS[generator].together, out):
+        raise GenerationError(f"{name} {fault}", where=f"generator.parameters.{name}")
     return out

@@ -42,12 +42,23 @@ def _sdv(contract: Contract, progress: Progress) -> Generator:
     return Wrapped(contract, rows, progress) if framed else Bare(rows)
 
 
+def _par(contract: Contract, progress: Progress) -> Generator:
+    from synth_contracts.generate.sdv_sequences import SdvSequences
+    from synth_contracts.generate.timed import Timed
+
+    sequences = SdvSequences(contract, progress)
+    framed = contract.generator.calendar.enabled
+    return Timed(contract, sequences, progress) if framed else sequences
+
+
 #: ``generator.type`` -> what makes it; its module is imported when asked for (SDV takes seconds).
 GENERATORS: Mapping[str, Callable[[Contract, Progress], Generator]] = {
     "calendar_cart": _calendar_cart,
     "gaussian_copula": _sdv,
     "ctgan": _sdv,
+    "copula_gan": _sdv,
     "tvae": _sdv,
+    "par": _par,
 }
 
 

@@ -172,8 +172,14 @@ class Visits:
             DAY: (Variable(DAY), season),
         }
 
-    def sample(self, n: int, rng: np.random.Generator) -> Drawn:
-        """The frame of ``n`` new rows, rows of one entity together."""
+    def sample(self, n: int, rng: np.random.Generator, place: np.ndarray | None = None) -> Drawn:
+        """The frame of ``n`` new rows, rows of one entity together.
+
+        Args:
+            n: number of rows.
+            rng: source of all randomness.
+            place: where rows stand in time already, 0..1 each; drawn here where None.
+        """
         self._progress("sampling: entities")
         entity: dict[str, np.ndarray] = {}
         owner = np.arange(n)
@@ -187,7 +193,7 @@ class Visits:
         times = None
         if self._time is not None:
             self._progress("sampling: times")
-            times = self._sample_times(n, entity, context, rng)
+            times = self._sample_times(n, entity, context, rng, place)
         mains = {
             name.removeprefix("#main "): column[owner]
             for name, column in entity.items()
@@ -201,10 +207,13 @@ class Visits:
         entity: Mapping[str, np.ndarray],
         context: dict[str, np.ndarray],
         rng: np.random.Generator,
+        place: np.ndarray | None,
     ) -> np.ndarray:
         """Times of all rows; adds the calendar columns to ``context``."""
         missing = rng.random(n) < self._missing_time
-        place = self._entities.places(entity, rng) if self._entities is not None else rng.random(n)
+        if place is None:
+            walked = self._entities
+            place = rng.random(n) if walked is None else walked.places(entity, rng)
         dated = np.flatnonzero(~missing)
         volume = self._volume.sample(len(dated), rng)
         day = np.zeros(n, dtype=np.int64)

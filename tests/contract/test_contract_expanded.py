@@ -182,7 +182,7 @@ def keys_of(section: dict) -> set[str]:
 
 def test_the_docs_name_every_key_parameter_and_rule():
     text = (ROOT / "docs" / "contract.md").read_text("utf-8")
-    named = set(re.findall(r"`([A-Za-z_.]+)`", text))
+    named = set(re.findall(r"`([A-Za-z0-9_.]+)`", text))
     spoken = named | {part for name in named for part in name.split(".")}
     keys = keys_of(synthetic_section()) | keys_of(export_section())
     parameters = {name for spec in GENERATORS.values() for name in spec.parameters}
@@ -194,7 +194,7 @@ def test_the_docs_name_every_key_parameter_and_rule():
 def test_the_docs_tables_name_no_key_that_does_not_exist():
     text = (ROOT / "docs" / "contract.md").read_text("utf-8")
     part = text.split("## The `synthetic` section")[1].split("## Rules")[0]
-    rows = re.findall(r"^\| `([A-Za-z_.]+)` \|", part, flags=re.M)
+    rows = re.findall(r"^\| `([A-Za-z0-9_.]+)` \|", part, flags=re.M)
     keys = keys_of(synthetic_section()) | keys_of(export_section())
     parameters = {name for spec in GENERATORS.values() for name in spec.parameters}
     assert rows

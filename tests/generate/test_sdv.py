@@ -18,13 +18,14 @@ from synth_contracts.contract.model import Calendar, Column, GeneratorSpec, Outl
 from synth_contracts.errors import GenerationError
 from synth_contracts.generate import Produced, generate
 from synth_contracts.generate.sdv_rows import SdvRows
+from synth_contracts.generate.sdv_session import session
 from synth_contracts.generate.wrapped import match
 from synth_contracts.metrics import Comparison, Measurement, measure
 from synth_contracts.tables import restore
 
 ROOT = Path(__file__).resolve().parents[2]
 TIME, KEY = "transaction_timestamp", "household_id"
-TYPES = ("gaussian_copula", "ctgan", "tvae")
+TYPES = ("gaussian_copula", "ctgan", "copula_gan", "tvae")
 NO_SHIELDS = Outliers(rare_category=False, top_code=False, reject=False)
 SHIELDS = Outliers(reject=False, other_value={"store_id": 0})
 
@@ -261,10 +262,15 @@ def test_metadata_and_progress_hold_nothing_of_the_table(
         (spec_of("tvae", wrapped=True, fit_rows=10**6), "fitRows is 1,000,000 and the training"),
         (spec_of("tvae", wrapped=True, parameters={"epoch": 3}), "unknown parameter of tvae: epoch"),
         (spec_of("ctgan", wrapped=True, parameters={"epochs": 1.5}), "epochs must be a whole number"),
-        (spec_of("ctgan", wrapped=True, parameters={"batch_size": 15}), "must be a multiple of 10"),
+        (spec_of("ctgan", wrapped=True, parameters={"batch_size": 15}), "must be a multiple of 2"),
+        (spec_of("ctgan", wrapped=True, parameters={"batch_size": 24}), "must be a multiple of `pac`"),
         (
-            spec_of("gaussian_copula", wrapped=True, parameters={"distribution": "gaussian_kde"}),
-            "distribution must be one of beta",
+            spec_of("copula_gan", wrapped=False, parameters={"numerical_distributions": {"ward": "beta"}}),
+            "names `ward`, which copula_gan does not learn as a number",
+        ),
+        (
+            spec_of("gaussian_copula", wrapped=True, parameters={"default_distribution": "gaussian_kde"}),
+            "default_distribution must be one of beta",
         ),
     ],
 )  # fmt: skip
@@ -305,3 +311,18 @@ def test_bare_models_end_failed_by_the_gate(few_case) -> None:
         assert verdict.outcome == sc.Outcome.FAILED, kind
         broken = {state.metric for state in verdict.states if state.status == "failed"}
         assert {"ks_mean", "hour_profile"} <= broken, kind
+
+
+@pytest.mark.parametrize(
+    ("raised", "words"),
+    [
+        (ValueError("value 'Quixworth' is odd"), "SDV's tvae failed with ValueError"),
+        (MemoryError(), "SDV's tvae ran out of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "ran out of memory"),
+    ],
+)
+def test_what_sdv_says_in_an_error_is_kept_back(raised: Exception, words: str) -> None:
+    with pytest.raises(GenerationError, match=words) as caught, session("tvae", 1):
+        raise raised
+    assert "Quixworth" not in str(caught.value)
+    assert caught.value.__suppress_context__
