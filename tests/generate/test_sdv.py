@@ -265,7 +265,7 @@ def test_metadata_and_progress_hold_nothing_of_the_table(
         (spec_of("ctgan", wrapped=True, parameters={"batch_size": 15}), "must be a multiple of 2"),
         (spec_of("ctgan", wrapped=True, parameters={"batch_size": 24}), "must be a multiple of `pac`"),
         (
-            spec_of("copula_gan", wrapped=False, parameters={"numerical_distributions": {"ward": "beta"}}),
+            spec_of("copula_gan", wrapped=False, fit_rows=None, parameters={"numerical_distributions": {"ward": "beta"}}),
             "names `ward`, which copula_gan does not learn as a number",
         ),
         (
