@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import statistics
+from collections.abc import Sequence
 from typing import Any
 
 TABLES = ("baskets", "cdnow", "flights", "census_kdd", "adult")
@@ -24,7 +26,8 @@ def summary(found: dict[str, Any], jobs: int) -> str:
         f"{len(found)} of {jobs} jobs have run, on commit {', '.join(commits) or '-'}.",
         "",
     ]
-    lines += _build(found) + _evaluation(found) + _standard(found) + _strict(found)
+    lines += _build(found) + _evaluation(found) + _generators(found)
+    lines += _standard(found) + _strict(found)
     lines += _replay(found) + _clones(found) + _help(found)
     lines += _epsilon(found)
     return "\n".join(lines) + "\n"
@@ -74,6 +77,39 @@ def _cost(body: dict[str, Any] | None, heading: str, words: str) -> list[str]:
     seconds, mib = body.get("limits", [30, 1024])
     return [*lines, "", f"Limits {seconds} s and {mib:,} MiB: "
             f"{'held' if body['held'] else 'NOT held'} in every run.", ""]  # fmt: skip
+
+
+def slope(rows: Sequence[float], seconds: Sequence[float]) -> float:
+    """The power of the rows with which the seconds grow: least squares of their logarithms."""
+    return statistics.linear_regression(
+        [math.log(n) for n in rows], [math.log(s) for s in seconds]
+    ).slope
+
+
+def _generators(found: dict[str, Any]) -> list[str]:
+    lines = ["## Cost of `calendar_cart`", "",
+             "Fit on a whole table and as many rows sampled, with the contracts' own settings. Wall and peak "
+             "are of the whole cold process (start of Python, reading, and a digest of the rows made), "
+             "the other seconds of `generate` alone. Line items: whole households, drawn.", "",
+             "| table | rows | columns | wall s | peak MiB | `generate` s | CPU s | limits |",
+             "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    done = {job.removeprefix("cost-generate-"): body for job, body in found.items()
+            if job.startswith("cost-generate-")}  # fmt: skip
+    if not done:
+        return [*lines[:3], "Not run.", ""]
+    for name, body in done.items():
+        seconds, mib = body["limits"]
+        lines.append(
+            f"| {name.partition('-')[0]} | {body['rows']:,} | {body['columns']} | {body['wall']} "
+            f"| {body['mib']:,} | {body['seconds']} | {body['cpu']} | {seconds} s, {mib:,} MiB: "
+            f"{'held' if body['held'] else 'NOT held'} |"
+        )
+    sizes = [body for name, body in done.items() if name.startswith("items")]
+    if len(sizes) > 1:
+        power = slope([b["rows"] for b in sizes], [b["cpu"] for b in sizes])
+        lines += ["", f"CPU seconds of the line items grow with rows to the power of {power:.2f} "
+                  f"(least squares of the logarithms, {len(sizes)} sizes)."]  # fmt: skip
+    return [*lines, ""]
 
 
 def _builds(found: dict[str, Any], name: str) -> list[tuple[str, dict[str, Any]]]:

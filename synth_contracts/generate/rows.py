@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from synth_contracts.generate.dependencies import look_ups, ordered
 from synth_contracts.generate.trees import LeafModel, Values, Variable
+from synth_contracts.metrics.threads import each
 
 _PAIR_ROUNDS = 4
+
+
+@dataclass(frozen=True)
+class _Tree:
+    """What one column's tree is grown from."""
+
+    name: str
+    target: tuple[Variable, np.ndarray]
+    before: tuple[tuple[Variable, np.ndarray], ...]
+    seed: int
 
 
 class RowModel:
@@ -50,24 +62,31 @@ class RowModel:
             if len(look.dependency.determinants) > 1
         }
         weights = 1 / np.bincount(entities)[entities]
-        before = list(context.values())
-        self._models: dict[str, LeafModel] = {}
         self._context = tuple(context)
         self._mains = {name: values[name][0].size for name in mains if name in values}
-        for i, name in enumerate(self.order, 1):
-            progress(f"fitting: {name} ({i} of {len(self.order)})")
+        before = list(context.values())
+        trees: list[_Tree] = []
+        for name in self.order:
             target = values[name]
             if name in self._mains:
                 size = self._mains[name]
                 usual = np.where(columns[name] == mains[name], size, columns[name])
                 target = (Variable(name, size + 1), usual)
+            trees.append(_Tree(name, target, tuple(before), int(rng.integers(2**31))))
+            before.append(values[name])
+
+        def grow(number: int) -> LeafModel:
+            tree = trees[number]
+            progress(f"fitting: {tree.name} ({number + 1} of {len(trees)})")
             model = LeafModel(
-                leaf_rows=self._leaf_rows,
-                leaf_entities=self._leaf_entities,
-                seed=int(rng.integers(2**31)),
+                leaf_rows=self._leaf_rows, leaf_entities=self._leaf_entities, seed=tree.seed
             )
-            self._models[name] = model.fit(target, before, weights)
-            before = [*before, values[name]]
+            return model.fit(tree.target, tree.before, weights)
+
+        # a column's tree is grown on train's own columns, so none waits for another
+        self._models: dict[str, LeafModel] = dict(
+            zip(self.order, each(grow, range(len(trees))), strict=True)
+        )
         return self
 
     def dependents(self, changed: Collection[str]) -> list[str]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits
 
 from synth_contracts.contract.document import suggest
 from synth_contracts.contract.model import Contract
@@ -17,6 +16,7 @@ from synth_contracts.generate.keys import fresh_keys
 from synth_contracts.generate.protect import protect
 from synth_contracts.generate.recode import recode_table
 from synth_contracts.generate.reshape import Reshaped
+from synth_contracts.metrics.threads import single_threaded
 from synth_contracts.tables.schema import CATEGORICAL, TEMPORAL, TableSchema
 
 
@@ -104,7 +104,7 @@ def generate(
     if train.empty:
         raise GenerationError("the training part holds no rows", where=schema.table)
     fitted = [f.name for f in schema.features if not (f.declared and f.declared.unique)]
-    with threadpool_limits(limits=1):
+    with single_threaded():
         key = schema.roles.entity_key
         ordered = _sorted(train[[*fitted, *([key] if key else [])]])
         entities = _entities(ordered[key]) if key else np.arange(len(ordered))
