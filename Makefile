@@ -14,7 +14,7 @@ WORKERS ?= 2
 PIP    := PIP_DISABLE_PIP_VERSION_CHECK=1 "$(BIN)/python" -m pip install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types layers tests spark shows calibrate sabotage benchmarks clean
+.PHONY: help setup demo test lint types layers tests spark shows calibrate sabotage benchmarks generators clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -66,6 +66,9 @@ calibrate: setup ## false alarms and leaks over five real tables; long, resumabl
 
 benchmarks: setup ## the card beside its peers: cost and detection; long, resumable; writes docs/benchmarks.md
 	TORCH_SOURCE="$(TORCH_SOURCE)" "$(BIN)/python" benchmarks/run.py
+
+generators: setup ## generators side by side: fidelity, privacy, cost; long, resumable; writes docs/generators-benchmark.md
+	TORCH_SOURCE="$(TORCH_SOURCE)" "$(BIN)/python" benchmarks/generators/run.py
 
 clean: ## remove what demo and tests made, not the environment
 	rm -rf target exports gx/uncommitted warehouse/*.duckdb*

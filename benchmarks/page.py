@@ -109,9 +109,10 @@ def _head(versions: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> li
         "",
         "Written by `make benchmarks` from its results; not by hand. Each figure is the median of cold",
         "processes with all their children; tools took turns on the same machine, so ratios hold where",
-        "seconds do not. Flights out of New York, ten columns, the aeroplane as entity; half of the",
-        "aeroplanes trained on, the other half the holdout. Peers run their documented defaults on the",
-        "same files, in environments of their own.",
+        "seconds do not. OpenMP and BLAS have one thread in every tool: threads that wait on a busy",
+        "machine would count as work. Flights out of New York, ten columns, the aeroplane as entity; half",
+        "of the aeroplanes trained on, the other half the holdout. Peers run their documented defaults on",
+        "the same files, in environments of their own.",
         "",
         f"Python {versions['python']}, {versions['cores']} cores; {peers}; this package at "
         f"{', '.join(ours) or 'no commit yet'}.",

@@ -58,6 +58,13 @@ def test_what_does_not_end_is_stopped_at_the_limit(measured):
     assert measured([sys.executable, "-c", "raise SystemExit(3)"], limit=30).exit == 3
 
 
+def test_short_commands_are_looked_at_often_and_long_ones_seldom():
+    pause = load("timing").pause
+    assert pause(0.0) == 0.05
+    assert pause(1.0) < 0.1
+    assert pause(3600.0) == 0.5
+
+
 def run(tool: str, work: str, cpu: float, repeat: int = 1, *, ended: bool = True, data="cost-2000"):
     return {
         "data": data, "tool": tool, "work": work, "repeat": repeat, "limit": 300, "cpu": cpu,

@@ -136,6 +136,9 @@ def versions() -> dict[str, str]:
     for name, venv in (("sdv", OWN), ("mostlyai-engine", PEER)):
         code = f"import importlib.metadata as m; print(m.version({name!r}))"
         python = str(venv / "bin" / "python")
+        if not Path(python).exists():  # the peer was not asked for yet
+            found[name] = "not installed"
+            continue
         asked = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
         found[name] = asked.stdout.strip() or "not installed"
     return found
