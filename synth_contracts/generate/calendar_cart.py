@@ -15,7 +15,7 @@ from synth_contracts.generate.encode import encode_features
 from synth_contracts.generate.parameters import read_parameters
 from synth_contracts.generate.reject import Outliers
 from synth_contracts.generate.rows import RowModel
-from synth_contracts.generate.visits import Drawn, Leaves, Visits
+from synth_contracts.generate.visits import Drawn, Leaves, Visits, keeps_instants
 from synth_contracts.tables.schema import TableSchema
 
 _REJECT_ROUNDS = 4
@@ -48,7 +48,7 @@ class CalendarCart:
         self._codecs, values = encode_features(
             fields, train, entities, Coarsening.of(self._contract)
         )
-        self._visits.fit(train, roles, values, entities, rng)
+        self._visits.fit(train, roles, values, entities, rng, instants=keeps_instants(schema))
         varying = {n: pair for n, pair in values.items() if n not in self._visits.constant}
         self._rows = RowModel(
             leaf_rows=self._leaves.rows, leaf_entities=self._leaves.entities, k=k

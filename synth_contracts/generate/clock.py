@@ -7,6 +7,7 @@ import pandas as pd
 
 from synth_contracts.coarsening import entities_per_value
 from synth_contracts.generate.encode import time_unit
+from synth_contracts.generate.slots import skipped
 
 HOUR = 3_600_000_000_000
 _MINUTE = 60_000_000_000
@@ -60,6 +61,25 @@ class Clock:
         for day in np.unique(weekday[closed]):
             rows = closed & (weekday == day)
             out[rows] = _pick(self._shares[day], spread[rows])
+        return out
+
+    def on_the_clock(self, days: np.ndarray, hours: np.ndarray, zone: str) -> np.ndarray:
+        """``hours`` with those that the clock of ``zone`` skips on their day moved by one.
+
+        On to the next hour, or back to the one before where only that is open.
+
+        Args:
+            days: midnight of each row, datetime64[ns], NaT where missing.
+            hours: 0..23 of each row.
+            zone: an IANA time zone.
+        """
+        times = pd.DatetimeIndex(days + (hours * HOUR).astype("timedelta64[ns]"))
+        gone = np.flatnonzero(skipped(times, zone))
+        out = hours.copy()
+        weekday = np.asarray(times.dayofweek)[gone]
+        on, back = np.minimum(hours[gone] + 1, 23), np.maximum(hours[gone] - 1, 0)
+        open_on, open_back = self.open[weekday, on], self.open[weekday, back]
+        out[gone] = np.where(open_back & ~open_on, back, on)
         return out
 
     def offsets(self, hours: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -129,7 +129,7 @@ class Keeper:
             tied = self._reshaped.behind([n for c in self._schema.constraints for n in c.columns])
             fixed = {self._time, *self._quasi}
             self._take(frame, [n for n in frame.columns if n in tied and n not in fixed], rng)
-        whole = self._whole(frame)
+        whole = self._reshaped.distinct(self._whole(frame))
         for rule in self._rules:
             for name, mask in rule.check(whole).items():
                 count = int(mask.sum())

@@ -2,37 +2,55 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from synth_contracts.errors import GenerationError
-from synth_contracts.tables.schema import Field, Kind
+from synth_contracts.tables.schema import TEMPORAL, Field, Kind, TableSchema
+
+#: Largest number that each type of integer holds.
+_LARGEST = {
+    "TINYINT": 2**7, "SMALLINT": 2**15, "INTEGER": 2**31, "BIGINT": 2**63, "HUGEINT": 10**38,
+    "UTINYINT": 2**8, "USMALLINT": 2**16, "UINTEGER": 2**32, "UBIGINT": 2**64,
+}  # fmt: skip
+
+
+def made_afresh(field: Field) -> bool:
+    """Whether a released column is not learned: keys, and unique columns other than times."""
+    unique = field.declared is not None and field.declared.unique
+    return field.key or (unique and field.kind not in TEMPORAL)
 
 
 def fresh_keys(field: Field, count: int, rng: np.random.Generator) -> np.ndarray:
     """``count`` distinct new values for a key column, as an object array.
 
-    Integers count from 1, texts read ``e000001`` (wide enough for all), UUIDs are drawn from
-    ``rng`` (version 4). Decimals and doubles count from 1 as well.
+    Integers, decimals and doubles count from 1, or from the declared minimum; texts read
+    ``e000001`` (wide enough for all), UUIDs are drawn from ``rng`` (version 4). A declared enum is
+    dealt from: its values stand in the contract.
 
     Raises:
-        GenerationError: booleans, dates and times cannot be fresh keys.
+        GenerationError: booleans, dates and times cannot be fresh keys, or the declared domain (or
+            the type) has too few values, or it has a pattern that counted texts do not match.
     """
     values: list[Any]
-    if field.physical_type == "UUID":
+    declared = field.declared
+    if declared is not None and declared.enum is not None:
+        values = _dealt([item for item in declared.enum if item is not None], field, count, rng)
+    elif field.physical_type == "UUID":
         raw = rng.bytes(16 * count)
         values = [str(uuid.UUID(bytes=raw[16 * i : 16 * i + 16], version=4)) for i in range(count)]
-    elif field.kind in (Kind.INTEGER, Kind.CODE):
-        values = list(range(1, count + 1))
+    elif field.kind in (Kind.INTEGER, Kind.CODE, Kind.NUMBER):
+        values = _counted(field, count)
     elif field.kind is Kind.TEXT:
         width = max(6, len(str(count)))
         values = [f"e{i:0{width}d}" for i in range(1, count + 1)]
-    elif field.kind is Kind.NUMBER:
-        number: type = Decimal if field.physical_type.startswith("DECIMAL") else float
-        values = [number(i) for i in range(1, count + 1)]
+        if declared is not None and declared.pattern is not None:
+            _match(declared.pattern, values, field)
     else:
         raise GenerationError(
             f"a key of type {field.physical_type} cannot be made afresh",
@@ -42,3 +60,76 @@ def fresh_keys(field: Field, count: int, rng: np.random.Generator) -> np.ndarray
     keys = np.empty(count, dtype=object)
     keys[:] = values
     return keys
+
+
+def numbered_column(schema: TableSchema) -> str | None:
+    """The integer that is the primary key together with the entity key, None where none is."""
+    primary = [f for f in schema.released if f.declared and f.declared.primary_key]
+    rest = [f for f in primary if f.name != schema.roles.entity_key]
+    if len(primary) != 2 or len(rest) != 1:
+        return None
+    field = rest[0]
+    bounded = field.declared is not None and (
+        field.declared.unique
+        or field.declared.enum is not None
+        or field.declared.minimum not in (None, 0, 1)
+    )
+    return field.name if field.kind is Kind.INTEGER and not bounded else None
+
+
+def numbered_keys(owner: np.ndarray) -> np.ndarray:
+    """1, 2, 3 .. within each entity, in the order of the rows."""
+    keys = np.empty(len(owner), dtype=object)
+    keys[:] = (pd.Series(owner).groupby(owner).cumcount() + 1).tolist()
+    return keys
+
+
+def _counted(field: Field, count: int) -> list[Any]:
+    """Whole numbers from the declared minimum on."""
+    declared = field.declared
+    first, last = 1, _LARGEST.get(field.physical_type, 2**53) - 1
+    if field.physical_type.startswith("DECIMAL"):
+        precision, scale = field.physical_type.strip("DECIMAL()").split(",")
+        last = 10 ** (int(precision) - int(scale)) - 1
+    if declared is not None:
+        if declared.minimum is not None:
+            first = int(np.ceil(declared.minimum))
+        if declared.exclusive_minimum is not None:
+            first = max(first, int(np.floor(declared.exclusive_minimum)) + 1)
+        if declared.maximum is not None:
+            last = min(last, int(np.floor(declared.maximum)))
+        if declared.exclusive_maximum is not None:
+            last = min(last, int(np.ceil(declared.exclusive_maximum)) - 1)
+        if last < first and declared.minimum is None:
+            first = last - count + 1  # a domain below 1
+    if last - first + 1 < count:
+        raise _too_few(field, max(last - first + 1, 0), count)
+    number: type = int
+    if field.kind is Kind.NUMBER:
+        number = Decimal if field.physical_type.startswith("DECIMAL") else float
+    return [number(i) for i in range(first, first + count)]
+
+
+def _dealt(items: list[Any], field: Field, count: int, rng: np.random.Generator) -> list[Any]:
+    if len(items) < count:
+        raise _too_few(field, len(items), count)
+    return [items[i] for i in rng.permutation(len(items))[:count]]
+
+
+def _match(pattern: str, values: list[str], field: Field) -> None:
+    shape = re.compile(pattern)
+    if all(shape.search(value) for value in (values[0], values[-1])):
+        return
+    raise GenerationError(
+        f"fresh keys read {values[0]} and do not match the pattern {pattern}",
+        where=field.name,
+        mend="take the pattern off the column, or name the column in roles.exclude",
+    )
+
+
+def _too_few(field: Field, held: int, count: int) -> GenerationError:
+    return GenerationError(
+        f"{count} rows need keys of their own, and what is declared allows {held}",
+        where=field.name,
+        mend="ask for fewer generator.rows, or widen what the contract or the type allows",
+    )

@@ -10,6 +10,7 @@ import pandas as pd
 
 from synth_contracts.coarsening import Coarsening
 from synth_contracts.contract.model import Contract
+from synth_contracts.generate.keys import made_afresh
 from synth_contracts.tables.schema import CATEGORICAL, TEMPORAL, TableSchema
 
 
@@ -28,8 +29,9 @@ def protect(
     if not contract.generator.outliers.top_code:
         return out
     for field in schema.features:
-        unique = field.declared is not None and field.declared.unique  # made afresh, never fitted
-        if unique or field.kind in CATEGORICAL or field.name == schema.roles.time_index:
+        if made_afresh(field) or field.name not in out.columns:
+            continue
+        if field.kind in CATEGORICAL or field.name == schema.roles.time_index:
             continue
         column = train[field.name]
         out[field.name] = _top_code(column, entities, contract.k, field.kind in TEMPORAL)

@@ -16,12 +16,15 @@ import numpy as np
 import pandas as pd
 
 from synth_contracts.contract.conditions import columns_of, conjuncts
+from synth_contracts.errors import GenerationError
 from synth_contracts.generate.encode import time_unit
+from synth_contracts.generate.slots import onward
 from synth_contracts.tables import NUMERIC, TEMPORAL, Field, Kind, TableSchema, solved
 from synth_contracts.tables.declared import plain_value
 
 #: A second time is learned as a distance when distances spread less than this share of its own.
 _TOGETHER = 0.5
+_DAY = 86_400_000_000_000
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,17 @@ class Reshaped:
             name: _allowed(f, schema.roles.timezone)
             for name, f in self._fields.items()
             if f.declared and f.declared.enum is not None and f.kind in NUMERIC | TEMPORAL
+        }
+        # times of day that a clock may skip; dates have none
+        self._clocks = {
+            name: time_unit(train[name].dropna().to_numpy().astype("int64"))
+            for name, f in self._fields.items()
+            if f.kind is Kind.TIMESTAMP and schema.roles.timezone
+        }
+        self._distinct = {
+            name: _Range.of(train[name])
+            for name, f in self._fields.items()
+            if f.declared and f.declared.unique and f.kind in TEMPORAL and train[name].notna().any()
         }
         self.schema = replace(schema, fields=tuple(self._learned(f) for f in schema.fields))
 
@@ -262,10 +276,26 @@ class Reshaped:
         for distance in self._distances.values():  # a base stands before what follows it
             base = self._base(distance, out, anchors, owner)
             out[distance.column] = _moments(made[distance.column], base, distance.unit)
+        for name, unit in self._clocks.items():
+            if unit < _DAY:
+                out[name] = onward(pd.DatetimeIndex(out[name]), str(self._whole.roles.timezone))
         for name, allowed in self._enums.items():
             out[name] = _nearest(out[name], allowed)
         for total in self._sums.values():
             out[total.column] = self._total(total, out)
+        return out
+
+    def distinct(self, whole: pd.DataFrame) -> pd.DataFrame:
+        """``whole``, all rows of it, with no time twice in columns that are declared unique.
+
+        A time that is taken moves to the next free one, or back from the end of train's period.
+
+        Raises:
+            GenerationError: there are more rows than times.
+        """
+        out = whole.copy(deep=False)
+        for name, span in self._distinct.items():
+            out[name] = span.spread(out[name], name)
         return out
 
     def behind(self, columns: Sequence[str]) -> frozenset[str]:
@@ -294,6 +324,48 @@ class Reshaped:
             return values
         drawn = own.to_numpy(dtype="float64")
         return np.where(np.isnan(drawn) | np.isnan(values), drawn, values)
+
+
+@dataclass(frozen=True)
+class _Range:
+    """The times of a unique column: whole days of train's, in steps of its resolution."""
+
+    low: int
+    high: int
+    unit: int
+
+    @classmethod
+    def of(cls, column: pd.Series) -> _Range:
+        stamps = column.dropna().to_numpy().astype("int64")
+        unit = time_unit(stamps)
+        first, last = int(stamps.min()) // _DAY * _DAY, (int(stamps.max()) // _DAY + 1) * _DAY
+        return cls(first, last - unit, unit)
+
+    def spread(self, column: pd.Series, name: str) -> np.ndarray:
+        """The column with its equal values moved apart, as little as that takes."""
+        known = column.notna().to_numpy()
+        values = column.to_numpy().astype("datetime64[ns]").copy()
+        stamps = values[known].astype("int64")
+        if not len(stamps) or len(np.unique(stamps)) == len(stamps):
+            return values
+        low, high = min(self.low, int(stamps.min())), max(self.high, int(stamps.max()))
+        if (high - low) // self.unit + 1 < len(stamps):
+            raise GenerationError(
+                f"{len(stamps)} rows cannot each have a time of their own: train's period holds "
+                f"{(high - low) // self.unit + 1}",
+                where=name,
+                mend="ask for fewer generator.rows, or take `unique` off the column",
+            )
+        order = np.argsort(stamps, kind="stable")
+        steps = (stamps[order] - low) // self.unit
+        place = np.arange(len(steps))
+        # at least one step after the one before, and early enough for all that follow
+        steps = np.maximum.accumulate(steps - place) + place
+        room = (high - low) // self.unit - place[::-1]
+        steps = np.minimum(steps, room)
+        stamps[order] = low + steps * self.unit
+        values[known] = stamps.astype("datetime64[ns]")
+        return values
 
 
 def constant_columns(frame: pd.DataFrame, entities: np.ndarray) -> list[str]:

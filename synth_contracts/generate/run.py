@@ -12,7 +12,7 @@ from synth_contracts.contract.model import Contract
 from synth_contracts.errors import GenerationError
 from synth_contracts.generate.base import Generator, Produced, Progress, Sampled
 from synth_contracts.generate.keep import Keeper
-from synth_contracts.generate.keys import fresh_keys
+from synth_contracts.generate.keys import fresh_keys, made_afresh, numbered_column, numbered_keys
 from synth_contracts.generate.protect import protect
 from synth_contracts.generate.recode import recode_table
 from synth_contracts.generate.reshape import Reshaped
@@ -103,7 +103,7 @@ def generate(
         raise GenerationError(f"cannot generate {rows} rows", where="generator.rows")
     if train.empty:
         raise GenerationError("the training part holds no rows", where=schema.table)
-    fitted = [f.name for f in schema.features if not (f.declared and f.declared.unique)]
+    fitted = [f.name for f in schema.features if not made_afresh(f)]
     with single_threaded():
         key = schema.roles.entity_key
         ordered = _sorted(train[[*fitted, *([key] if key else [])]])
@@ -182,10 +182,13 @@ def _names(
     else:
         order = np.argsort(names[owner], kind="stable")
     keys = {}
+    numbered = numbered_column(schema)
     for field in schema.released:
         if field.name == schema.roles.entity_key:
             keys[field.name] = fresh_keys(field, count, rng)[names[owner[order]]]
-        elif field.key or (field.declared is not None and field.declared.unique):
+        elif field.name == numbered:
+            keys[field.name] = numbered_keys(owner[order])
+        elif made_afresh(field):
             keys[field.name] = fresh_keys(field, len(frame), rng)
     return order, keys
 

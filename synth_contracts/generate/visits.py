@@ -17,8 +17,10 @@ from synth_contracts.generate.base import Progress
 from synth_contracts.generate.clock import Clock
 from synth_contracts.generate.entities import ROWS, EntityModel, Habits
 from synth_contracts.generate.replay import ReplayedVolume
+from synth_contracts.generate.slots import Slots
 from synth_contracts.generate.trees import LeafModel, Values, Variable
 from synth_contracts.generate.volume import VolumeModel, holiday_names
+from synth_contracts.tables.schema import TableSchema
 
 WEEKDAY, HOLIDAY, DAY, HOUR = "#weekday", "#holiday", "#day", "#hour"
 
@@ -76,6 +78,7 @@ class Visits:
         rng: np.random.Generator,
         *,
         habits: bool = True,
+        instants: bool = False,
     ) -> None:
         """Learn from train.
 
@@ -86,11 +89,14 @@ class Visits:
             entities: entity of each row, 0..E-1.
             rng: seeds the trees; noise of a replayed volume comes from a child of it.
             habits: also learn the entities' habits in ``values``.
+            instants: the time index is kept with its zone (``timestamptz``), so that an hour which
+                the clock repeats is two hours.
 
         Afterwards ``constant`` names the columns of ``values`` that belong to entities; ``context``
         and ``mains`` hold train's own columns as ``Drawn`` describes them.
         """
-        self._key = roles.entity_key
+        self._key, self._zone = roles.entity_key, roles.timezone
+        self._instants = instants
         self._time = self.time_column(train, roles)
         noise = rng.spawn(1)[0]  # a stream of its own; does not advance rng
         self.constant = _constant_within(values, entities)
@@ -141,6 +147,9 @@ class Visits:
         else:
             self._volume = VolumeModel(calendar.holidays).fit(times)
         self._clock = Clock().fit(times, entities[known], self._contract.k)
+        self._slots = None
+        if not self._key and calendar.volume == "model":
+            self._slots = Slots.find(times, self._zone, instants=self._instants)
         self._off = set(holiday_names(calendar.holidays, self._volume.days))
         all_times = pd.DatetimeIndex(train[self._time])
         columns = self._calendar_columns(all_times)
@@ -215,6 +224,8 @@ class Visits:
             walked = self._entities
             place = rng.random(n) if walked is None else walked.places(entity, rng)
         dated = np.flatnonzero(~missing)
+        if self._slots is not None:
+            return self._slot_times(self._slots, missing, context, rng)
         volume = self._volume.sample(len(dated), rng)
         day = np.zeros(n, dtype=np.int64)
         # the monotone map: visits in order of place fill the days in order
@@ -230,8 +241,32 @@ class Visits:
         weekday = np.asarray(self._volume.days.dayofweek)[day]
         hours = self._hours.draw([context[name] for name in self._hour_context], n, rng)
         hours = self._clock.mend(weekday, hours, rng)
+        if self._zone:
+            hours = self._clock.on_the_clock(days, hours, self._zone)
         context[HOUR] = np.where(missing, np.nan, hours)
         return np.asarray(days + self._clock.offsets(hours, rng).astype("timedelta64[ns]"))
+
+    def _slot_times(
+        self,
+        slots: Slots,
+        missing: np.ndarray,
+        context: dict[str, np.ndarray],
+        rng: np.random.Generator,
+    ) -> np.ndarray:
+        """Times of a series; adds the calendar columns to ``context``."""
+        out = np.full(len(missing), np.datetime64("NaT"), dtype="datetime64[ns]")
+        out[~missing] = slots.sample(int((~missing).sum()), rng)
+        times = pd.DatetimeIndex(out)
+        context |= {name: column for name, (_, column) in self._calendar_columns(times).items()}
+        if self._clock.has_hours:
+            context[HOUR] = np.asarray(times.hour, dtype="float64")
+        return out
+
+
+def keeps_instants(schema: TableSchema) -> bool:
+    """Whether the time index is kept with its zone (``timestamptz``)."""
+    time = schema.roles.time_index
+    return any(f.name == time and "WITH TIME ZONE" in f.physical_type for f in schema.fields)
 
 
 def _constant_within(values: Values, entities: np.ndarray) -> list[str]:

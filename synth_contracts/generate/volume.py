@@ -46,6 +46,8 @@ def detrended_acf(counts: np.ndarray, lags: int = _LAGS) -> np.ndarray:
     series = pd.Series(counts, dtype="float64")
     trend = series.rolling(_LAGS, center=True, min_periods=_LAGS // 2).mean()
     rest = (series - trend).to_numpy()
+    if np.isnan(rest).all():  # too short for a trend
+        return np.zeros(lags)
     rest = rest - np.nanmean(rest)
     rest = np.where(np.isnan(rest), 0.0, rest)
     power = float(rest @ rest)

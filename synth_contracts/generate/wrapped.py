@@ -17,7 +17,7 @@ from synth_contracts.contract.generators import GENERATORS
 from synth_contracts.contract.model import Contract, Roles
 from synth_contracts.generate.base import Progress, Rows, Sampled
 from synth_contracts.generate.encode import encode_features
-from synth_contracts.generate.visits import HOUR, WEEKDAY, Leaves, Visits
+from synth_contracts.generate.visits import HOUR, WEEKDAY, Leaves, Visits, keeps_instants
 from synth_contracts.tables.schema import Field, Kind, TableSchema
 
 _WEEK = 8  # seven weekdays, and missing
@@ -46,7 +46,9 @@ class Wrapped:
         self._time = self._visits.time_column(train, roles)
         fields = [f for f in schema.features if f.name in train.columns and f.name != self._time]
         self._codecs, values = encode_features(fields, train, entities, self._coarsening)
-        self._visits.fit(train, roles, values, entities, rng, habits=False)
+        self._visits.fit(
+            train, roles, values, entities, rng, habits=False, instants=keeps_instants(schema)
+        )
         self._constant = self._visits.constant
         varying = [f for f in fields if f.name not in self._constant]
         table = train[[f.name for f in varying]]

@@ -160,8 +160,8 @@ def _column(values: pa.ChunkedArray, field: Field, timezone: str | None) -> Any:
 def restore(frame: pd.DataFrame, schema: TableSchema) -> pa.Table:
     """A canonical frame as an Arrow table of the source's physical types.
 
-    Integers are rounded to nearest. A local time that the time zone skips or repeats takes the
-    later and the earlier of its readings.
+    Integers are rounded to nearest. A local time that the time zone skips takes the later of its
+    readings; of those that it repeats the first takes the earlier, the next the later, and so on.
 
     Raises:
         SourceError: a value does not fit its physical type (overflow, infinite integer).
@@ -180,13 +180,28 @@ def restore(frame: pd.DataFrame, schema: TableSchema) -> pa.Table:
     return pa.table(arrays, schema=pa.schema(fields))
 
 
+def _instants(stamps: pa.Array, zone: str) -> pa.Array:
+    """Wall times as moments; both readings of a repeated hour get their share of the rows."""
+    early, late = (
+        pc.assume_timezone(stamps, zone, ambiguous=which, nonexistent="latest")
+        for which in ("earliest", "latest")
+    )
+    twice = np.asarray(pc.fill_null(pc.not_equal(early, late), False))
+    if not twice.any():
+        return early
+    # by turns over rows in order of time: two rows of an hourly series are its two hours
+    order = np.flatnonzero(twice)
+    order = order[np.argsort(np.asarray(stamps.cast(pa.int64()))[order], kind="stable")]
+    second = np.zeros(len(twice), dtype=bool)
+    second[order[1::2]] = True
+    return pc.if_else(pa.array(second), late, early)
+
+
 def _restore(column: pd.Series, field: Field, target: pa.DataType, zone: str | None) -> pa.Array:
     if field.kind in TEMPORAL and not field.key:
         stamps = pa.array(column.astype("datetime64[us]"), type=pa.timestamp("us"))
         if pa.types.is_timestamp(target) and target.tz:
-            return pc.assume_timezone(
-                stamps, zone or "UTC", ambiguous="earliest", nonexistent="latest"
-            ).cast(target)
+            return _instants(stamps, zone or "UTC").cast(target)
         return stamps.cast(target, safe=False)
     if field.kind in NUMERIC and not field.key:
         numbers = column.to_numpy(dtype="float64")

@@ -11,6 +11,7 @@ import pytest
 from synth_contracts.coarsening import entities_per_value, other_token
 from synth_contracts.contract.model import Column, GeneratorSpec, Outliers, Roles
 from synth_contracts.errors import GenerationError
+from synth_contracts.generate import generate
 from synth_contracts.generate.clock import Clock
 from synth_contracts.generate.dependencies import Dependency, LookUp, find_dependencies
 from synth_contracts.generate.entities import ROWS, EntityModel, Habits
@@ -261,3 +262,39 @@ def test_rows_beside_an_isolated_real_row_are_near_and_others_are_not() -> None:
     isolated = Isolated().fit(values, np.arange(2_000), rng)
     near = isolated.near({"x": np.array([4.0, 0.1]), "y": np.array([-4.0, 0.1])})
     assert near.tolist() == [True, False]
+
+
+def test_keys_keep_to_what_is_declared_of_them() -> None:
+    rng = np.random.default_rng(0)
+
+    def keys(kind: Kind, physical: str, count: int, **declared) -> list:
+        column = field(kind, physical, declared=Column("x", unique=True, **declared))
+        return fresh_keys(column, count, rng).tolist()
+
+    assert keys(Kind.INTEGER, "BIGINT", 3, minimum=1_000) == [1_000, 1_001, 1_002]
+    assert keys(Kind.INTEGER, "BIGINT", 2, exclusive_minimum=7) == [8, 9]
+    assert keys(Kind.INTEGER, "INTEGER", 3, maximum=-5) == [-7, -6, -5]
+    assert sorted(keys(Kind.TEXT, "VARCHAR", 2, enum=("a", "b"))) == ["a", "b"]
+    assert keys(Kind.TEXT, "VARCHAR", 1, pattern="^e[0-9]+$") == ["e000001"]
+    for kind, physical, count, declared, words in (
+        (Kind.INTEGER, "BIGINT", 4, {"minimum": 1, "maximum": 3}, "allows 3"),
+        (Kind.INTEGER, "TINYINT", 200, {}, "allows 127"),
+        (Kind.NUMBER, "DECIMAL(4,2)", 100, {}, "allows 99"),
+        (Kind.TEXT, "VARCHAR", 3, {"enum": ("a", "b")}, "allows 2"),
+        (Kind.TEXT, "VARCHAR", 3, {"pattern": "^[A-Z]{3}$"}, "do not match the pattern"),
+    ):
+        with pytest.raises(GenerationError, match=words):
+            keys(kind, physical, count, **declared)
+
+
+def test_lines_of_a_composite_key_are_numbered_within_their_entity(make_case) -> None:
+    frame = pd.DataFrame({"order": np.arange(600) // 3 + 1, "line": np.arange(600) % 3 + 1})
+    frame["price"] = np.arange(600) % 11 + 0.5
+    columns = (Column("order", primary_key=True), Column("line", primary_key=True))
+    case = make_case(frame, roles=Roles("order"), columns=columns)
+    made = generate(
+        case.contract, case.train, case.schema, secret_seed=1, rows=300, progress=lambda _: None
+    ).frame
+    assert not made.duplicated(["order", "line"]).any()
+    assert made["line"].max() <= 4
+    assert (made.groupby("order")["line"].min() == 1).all()
