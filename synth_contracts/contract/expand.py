@@ -11,12 +11,13 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from datetime import date
 from typing import Any
 
 import yaml
 
 from synth_contracts.contract.document import is_text
-from synth_contracts.contract.model import Calendar, Column, Contract, NotAsked, Roles, Rule
+from synth_contracts.contract.model import Calendar, Column, Contract, NotAsked, Period, Roles, Rule
 from synth_contracts.contract.rules import (
     DEFAULT_K,
     NEED_IN_WORDS,
@@ -212,6 +213,7 @@ def expand(contract: Contract) -> dict[str, Any]:
                 "fitRows": generator.fit_rows,
                 "seed": generator.seed,
                 "calendar": _calendar(generator.calendar),
+                **_period(generator.period),
                 "outliers": _camel(asdict(generator.outliers), keep={"other_value"}),
                 "parameters": {n: _plain(value) for n, value in generator.parameters.items()},
             },
@@ -230,6 +232,20 @@ def _calendar(calendar: Calendar) -> dict[str, Any] | bool:
     if calendar.volume == "replay":
         found["volumeNoise"] = calendar.volume_noise
     return found
+
+
+def _period(period: Period | None) -> dict[str, Any]:
+    """Nothing where there is none: the digest of a contract without one is what it was."""
+    if period is None:
+        return {}
+    said = {"start": period.start, "end": period.end, "days": period.days}
+    return {
+        "period": {
+            key: value.isoformat() if isinstance(value, date) else value
+            for key, value in said.items()
+            if value is not None
+        }
+    }
 
 
 def _column(column: Column) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -85,8 +86,30 @@ class Outliers:
 
 
 @dataclass(frozen=True)
+class Period:
+    """``synthetic.generator.period``: the days that rows are made for, both ends included.
+
+    ``start`` is None for the source's first day, or, with ``days``, for the day after its last;
+    ``end`` is None where ``days`` says how many.
+    """
+
+    start: date | None = None
+    end: date | None = None
+    days: int | None = None
+
+    def between(self, first: date, last: date) -> tuple[date, date]:
+        """First and last day, for a source from ``first`` to ``last``."""
+        start = self.start
+        if start is None:
+            start = first if self.days is None else last + timedelta(days=1)
+        if self.days is not None:
+            return start, start + timedelta(days=self.days - 1)
+        return start, self.end if self.end is not None else last
+
+
+@dataclass(frozen=True)
 class GeneratorSpec:
-    """``synthetic.generator``. ``rows`` is None for ``rows: source``."""
+    """``synthetic.generator``. ``rows`` and ``period`` are None for the source's."""
 
     type: str = "calendar_cart"
     rows: int | None = None
@@ -95,6 +118,7 @@ class GeneratorSpec:
     calendar: Calendar = Calendar()
     outliers: Outliers = Outliers()
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    period: Period | None = None
 
 
 @dataclass(frozen=True)

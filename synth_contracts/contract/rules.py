@@ -180,6 +180,11 @@ EXPECTATIONS: Mapping[str, RuleSpec] = {
 }
 
 
+#: Rules that compare the same days of train and synthetic: a synthetic table of other days breaks
+#: them, or they cannot be measured.
+SAME_DAYS = ("autocorrelation", "calendar_correlation", "detection", "forecast_utility")
+
+
 def preset_rules(preset: str | None) -> dict[str, Limit]:
     """Rule id -> limit of a preset, in the table's order; empty without a preset."""
     if preset is None:

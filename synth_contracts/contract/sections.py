@@ -43,6 +43,10 @@ def _name(meaning: str) -> dict[str, Any]:
     return {"type": "string", "minLength": 1, "description": meaning}
 
 
+def _day(meaning: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "description": meaning}
+
+
 def synthetic_section() -> dict[str, Any]:
     """The schema of the ``synthetic`` section; property order is the order of the docs."""
     roles = _object(
@@ -112,6 +116,14 @@ def synthetic_section() -> dict[str, Any]:
             "default": "source",
             "description": "How many rows are made; `source` for as many as the source has.",
         },
+        period=_object(
+            "The days that rows are made for; the source's own if absent.",
+            start=_day(
+                "The first day; if absent the source's first, with `days` the next after it."
+            ),
+            end=_day("The last day."),
+            days=_count("How many days, instead of `end`.", maximum=36_600),
+        ),
         fitRows=_count("Fit on so many random rows of the training part.", maximum=10**9),
         seed={
             "type": "integer",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -17,10 +19,11 @@ from synth_contracts.contract.model import (
     Constraint,
     GeneratorSpec,
     Outliers,
+    Period,
     Roles,
 )
 from synth_contracts.contract.parameters import faults_together
-from synth_contracts.contract.rules import DEFAULT_K, preset_rules
+from synth_contracts.contract.rules import DEFAULT_K, SAME_DAYS, preset_rules
 
 _ROLES = {
     "entityKey": "entity_key", "timeIndex": "time_index",
@@ -52,11 +55,13 @@ def read_synthetic(section: Map, columns: tuple[Column, ...], problems: Problems
     roles = _roles(section, columns, problems)
     codes = _codes(section, columns, roles, problems)
     split = section.get("split") or {}
+    disabled = _disabled(section, preset, problems)
+    _period_is_judged(section, preset, disabled, roles, problems)
     return Synthetic(
         preset=preset,
         k=section.get("k", DEFAULT_K),
         codes=codes,
-        disabled=_disabled(section, preset, problems),
+        disabled=disabled,
         roles=roles,
         holdout=float(split.get("holdout", 0.3)),
         generator=_generator(section, columns, codes, roles, problems),
@@ -268,7 +273,65 @@ def _generator(
         calendar=_calendar(raw, problems),
         outliers=_outliers(raw, known, codes, problems),
         parameters=_parameters(raw, kind, columns, problems),
+        period=_period(raw, problems),
     )
+
+
+def _period(raw: Map, problems: Problems) -> Period | None:
+    """The days to make rows for; what it lacks or contradicts is recorded."""
+    given = raw.get("period")
+    if not isinstance(given, Map):
+        return None
+    at = raw.keys_at["period"]
+    days: dict[str, date] = {}
+    for key in ("start", "end"):
+        if isinstance(given.get(key), str):
+            try:
+                days[key] = date.fromisoformat(given[key])
+            except ValueError:
+                problems.add(given.values_at[key], f"period.{key} is no day of the calendar")
+    count = given.get("days")
+    if not given:
+        problems.add(at, "period says nothing", "give `days`, or `start` and `end`")
+    if count is not None and "end" in given:
+        problems.add(given.keys_at["days"], "period has both `end` and `days`", "take one out")
+    if "start" in given and "end" not in given and count is None:
+        problems.add(at, "period has a start and no end", "give `end` or `days`")
+    if len(days) == 2 and days["end"] < days["start"]:
+        problems.add(given.values_at["end"], "period ends before it starts")
+    calendar = raw.get("calendar", True)
+    if calendar is False:
+        problems.add(at, "a period needs the calendar, which is off", "take `calendar: false` out")
+    elif isinstance(calendar, Map) and calendar.get("volume") == "replay":
+        problems.add(
+            at, "`volume: replay` repeats train's own days and no others", "write `volume: model`"
+        )
+    count = count if isinstance(count, int) else None
+    return Period(start=days.get("start"), end=days.get("end"), days=count)
+
+
+def _period_is_judged(
+    section: Map, preset: Any, disabled: Sequence[str], roles: Roles, problems: Problems
+) -> None:
+    """Say which rules a table of other days cannot keep."""
+    generator = section.get("generator")
+    if not isinstance(generator, Map) or not isinstance(generator.get("period"), Map):
+        return
+    at = generator.keys_at["period"]
+    if roles.time_index is None:
+        problems.add(at, "a period needs roles.timeIndex", "name the column, or take it out")
+    asked = [
+        name
+        for name, limit in preset_rules(preset if isinstance(preset, str) else None).items()
+        if name in SAME_DAYS and limit != "report" and name not in disabled
+    ]
+    if asked:
+        problems.warn(
+            at,
+            f"{', '.join(asked)} compare{'s' * (len(asked) == 1)} the same days of train and of "
+            "the synthetic table, and days beyond the source cannot keep or be asked them",
+            f"write `disable: [{', '.join(asked)}]` where the period leaves the source",
+        )
 
 
 def _calendar(raw: Map, problems: Problems) -> Calendar:
@@ -289,11 +352,38 @@ def _calendar(raw: Map, problems: Problems) -> Calendar:
             "volumeNoise belongs to `volume: replay`",
             "take it out: a simulated volume has no noise to scale",
         )
+    if isinstance(value.get("holidays"), str):
+        _country(value["holidays"], value.values_at["holidays"], problems)
     return Calendar(
         holidays=value.get("holidays"),
         volume=volume,
         volume_noise=float(value.get("volumeNoise", Calendar.volume_noise)),
     )
+
+
+def _country(name: str, at: Place, problems: Problems) -> None:
+    """Whether the package ``holidays`` knows a country, and its subdivision."""
+    import holidays
+
+    known = holidays.list_supported_countries(include_aliases=True)
+    code, _, part = name.partition("-")
+    if code not in known:
+        problems.add(
+            at,
+            f"no holidays are known for the country `{code[:80]}`",
+            _near(code, list(known), "name an ISO country such as US, or US-NY"),
+        )
+    elif part and part not in known[code]:
+        problems.add(
+            at,
+            f"no holidays are known for the subdivision `{part[:80]}` of {code}",
+            _near(part, known[code], f"write {code} alone"),
+        )
+
+
+def _near(word: str, known: Sequence[str], otherwise: str) -> str:
+    mend = suggest(word, known)
+    return mend if mend.startswith("did you mean") else otherwise
 
 
 def _outliers(

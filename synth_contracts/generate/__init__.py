@@ -1,6 +1,15 @@
 """Generators: fitted on train alone, deterministic by seed, keys afresh."""
 
 from synth_contracts.generate.base import Generator, Produced, Progress, Rows, Sampled
-from synth_contracts.generate.run import GENERATORS, generate
+from synth_contracts.generate.run import GENERATORS, generate, rows_asked
 
-__all__ = ["GENERATORS", "Generator", "Produced", "Progress", "Rows", "Sampled", "generate"]
+__all__ = [
+    "GENERATORS",
+    "Generator",
+    "Produced",
+    "Progress",
+    "Rows",
+    "Sampled",
+    "generate",
+    "rows_asked",
+]

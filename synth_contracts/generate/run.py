@@ -132,6 +132,35 @@ def generate(
         return Produced(made, _uncoarsened(sampled.frame, order, keys, schema), generator.notes)
 
 
+def rows_asked(
+    contract: Contract, train: pd.DataFrame, schema: TableSchema, source_rows: int
+) -> int:
+    """How many rows a contract asks for.
+
+    ``generator.rows``, else as many as the source has; with a ``period`` in proportion to its days
+    and those from train's first to its last.
+
+    Raises:
+        GenerationError: a period, and no time in train to count its days by.
+    """
+    if contract.generator.rows is not None:
+        return contract.generator.rows
+    period = contract.generator.period
+    if period is None:
+        return source_rows
+    times = train[schema.roles.time_index].dropna()
+    if times.empty:
+        raise GenerationError(
+            "a period needs times, and the training part holds none",
+            where=f"{schema.table}.{schema.roles.time_index}",
+            mend="take generator.period out",
+        )
+    first, last = times.min().date(), times.max().date()
+    start, end = period.between(first, last)
+    share = ((end - start).days + 1) / ((last - first).days + 1)
+    return max(1, round(source_rows * float(share)))
+
+
 def _check(sampled: Sampled, fitted: pd.DataFrame, rows: int, schema: TableSchema) -> None:
     """Refuse what a faulty generator made, before it is taken for a candidate."""
     made = sampled.frame

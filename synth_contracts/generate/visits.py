@@ -136,7 +136,7 @@ class Visits:
     ) -> Values:
         """Fit volume and clock; return the calendar columns of train."""
         self._progress("fitting: calendar")
-        calendar = self._contract.generator.calendar
+        calendar, period = self._contract.generator.calendar, self._contract.generator.period
         known = train[self._time].notna().to_numpy()
         self._missing_time = float(1 - known.mean())
         times = pd.DatetimeIndex(train[self._time][known])
@@ -145,12 +145,19 @@ class Visits:
             self._volume = ReplayedVolume(calendar.volume_noise).fit(times, noise)
             self.notes = (self._volume.note,)
         else:
-            self._volume = VolumeModel(calendar.holidays).fit(times)
+            self._volume = VolumeModel(calendar.holidays, period).fit(times)
         self._clock = Clock().fit(times, entities[known], self._contract.k)
         self._slots = None
         if not self._key and calendar.volume == "model":
-            self._slots = Slots.find(times, self._zone, instants=self._instants)
-        self._off = set(holiday_names(calendar.holidays, self._volume.days))
+            span = None if period is None else (self._volume.days[0], self._volume.days[-1])
+            self._slots = Slots.find(times, self._zone, span, instants=self._instants)
+        own = pd.date_range(times.min().normalize(), times.max().normalize(), freq="D")
+        self._origin = own[0]
+        self._off = {
+            day
+            for days in (own, self._volume.days)
+            for day in holiday_names(calendar.holidays, days)
+        }
         all_times = pd.DatetimeIndex(train[self._time])
         columns = self._calendar_columns(all_times)
         if not self._clock.has_hours:
@@ -173,7 +180,7 @@ class Visits:
 
     def _calendar_columns(self, times: pd.DatetimeIndex) -> Values:
         days = times.normalize()
-        season = np.asarray((days - self._volume.days[0]).days, dtype="float64")
+        season = np.asarray((days - self._origin).days, dtype="float64")
         off = np.isin(days.to_numpy(), np.array(sorted(self._off), dtype="datetime64[ns]"))
         return {
             WEEKDAY: (Variable(WEEKDAY), np.asarray(times.dayofweek, dtype="float64")),

@@ -11,7 +11,9 @@ import re
 import numpy as np
 import pandas as pd
 
+from synth_contracts.contract.model import Period
 from synth_contracts.errors import GenerationError
+from synth_contracts.generate.horizon import Known, continued
 
 _LAGS = 28
 _ORDER = 7
@@ -59,10 +61,15 @@ def detrended_acf(counts: np.ndarray, lags: int = _LAGS) -> np.ndarray:
 
 
 class VolumeModel:
-    """Daily numbers of rows between train's first and last day."""
+    """Daily numbers of rows between train's first and last day, or over a period of its own.
 
-    def __init__(self, country: str | None) -> None:
-        self._country = country
+    Args:
+        country: whose holidays are modelled.
+        period: the days that are sampled; None for train's.
+    """
+
+    def __init__(self, country: str | None, period: Period | None = None) -> None:
+        self._country, self._period = country, period
 
     def fit(self, times: pd.DatetimeIndex) -> VolumeModel:
         """Fit on the (non-missing) times of train."""
@@ -77,7 +84,20 @@ class VolumeModel:
         self._spread = max(float(rest.var()), 0.0)
         self._weights, self._innovation = _yule_walker(rest - rest.mean())
         self._acf = detrended_acf(counts)
+        if self._period is not None:
+            self._go_on(mean)
         return self
+
+    def _go_on(self, fitted: np.ndarray) -> None:
+        """Other days than train's (horizon.py)."""
+        assert self._period is not None  # noqa: S101 - narrows the type for mypy
+        mean = np.zeros(len(self.days))
+        mean[self._open] = fitted
+        known = Known(self.days, self._open, mean, holiday_names(self._country, self.days))
+        first, last = self._period.between(self.days[0].date(), self.days[-1].date())
+        self.days = pd.date_range(first, last, freq="D")
+        self._open, mean = continued(known, self.days, holiday_names(self._country, self.days))
+        self._shape = mean[self._open] / mean[self._open].sum()
 
     def _design(self) -> tuple[np.ndarray, np.ndarray]:
         """Columns of the regression and their prior precisions (on the log scale)."""

@@ -14,7 +14,7 @@ from synth_contracts.contract import Contract
 from synth_contracts.errors import SynthContractsError
 from synth_contracts.evaluation.checkpoint import run_checkpoint
 from synth_contracts.gate import Outcome, judge
-from synth_contracts.generate import generate
+from synth_contracts.generate import generate, rows_asked
 from synth_contracts.metrics import Comparison
 from synth_contracts.pipeline.clock import Clock, Progress
 from synth_contracts.pipeline.composing import earlier_releases
@@ -65,10 +65,10 @@ def build(
         earlier = earlier_releases(registry, ready)
     run_id = _run_id(contract, ready.fingerprint)
 
-    rows = contract.generator.rows or ready.source.rows
     schema = ready.source.schema
+    train = canonical(ready.split.train, schema)
+    rows = rows_asked(contract, train, schema, ready.source.rows)
     with clock.step("generate", f"generating {rows:,} rows ({contract.generator.type})"):
-        train = canonical(ready.split.train, schema)
         produced = generate(
             contract,
             train,

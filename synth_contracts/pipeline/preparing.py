@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from synth_contracts.contract import Contract, settle
-from synth_contracts.errors import UsageError
+from synth_contracts.contract.rules import SAME_DAYS
+from synth_contracts.errors import NotEvaluatedError, UsageError
 from synth_contracts.pipeline.results import versions
 from synth_contracts.release import source_marks
 from synth_contracts.settings import Settings
@@ -23,6 +24,7 @@ from synth_contracts.source import (
     refuse_public_secret,
     split,
 )
+from synth_contracts.tables import TableSchema, canonical
 from synth_contracts.warehouse import separate_files
 
 
@@ -64,6 +66,7 @@ def prepare(settings: Settings, contract: Contract, keys: KeyFolder) -> Prepared
     secret = DEMO_SECRET if settings.demo_split else keys.secret()
     refuse_public_secret(secret, source.digest)
     check_constraints(source, contract)
+    _check_period(source, contract)
     parts = split(source, contract, secret)
     body = {
         "contract": contract.digest,
@@ -74,3 +77,34 @@ def prepare(settings: Settings, contract: Contract, keys: KeyFolder) -> Prepared
     fingerprint = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
     sources = source_marks(contract, database=database, digest=source.digest)
     return Prepared(contract, source, parts, secret, fingerprint, sources)
+
+
+def _check_period(source: SourceTable, contract: Contract) -> None:
+    """Refuse, before the fit, rules that the contract's own period makes unanswerable.
+
+    Raises:
+        NotEvaluatedError: the period shares no day with the source, and rules that compare the
+            same days are asked.
+    """
+    period, time = contract.generator.period, source.schema.roles.time_index
+    if period is None or time is None:
+        return
+    times = canonical(source.arrow.select([time]), _only(source.schema, time))[time].dropna()
+    if times.empty:
+        return
+    first, last = times.min().date(), times.max().date()
+    start, end = period.between(first, last)
+    asked = [rule.id for rule in contract.rules if rule.metric in SAME_DAYS]
+    if asked and (start > last or end < first):
+        raise NotEvaluatedError(
+            f"{', '.join(asked)} compare the same days of train and of the synthetic table, and "
+            f"generator.period ({start} to {end}) has none in common with the source's "
+            f"({first} to {last})",
+            where=str(contract.path),
+            mend=f"write `disable: [{', '.join(asked)}]`, or choose days that the source covers",
+        )
+
+
+def _only(schema: TableSchema, name: str) -> TableSchema:
+    fields = tuple(field for field in schema.fields if field.name == name)
+    return replace(schema, fields=fields, constraints=())

@@ -236,6 +236,9 @@ class _Asked:
         shortest = _DAYS * WINDOW[self.frequency] // 28
         if int(train.period.max() - train.period.min()) + 1 < shortest:
             raise CannotMeasure(f"train spans fewer than {shortest} {self.frequency}s")
+        made = sides[-1].period
+        if made.min() > train.period.max() or made.max() < train.period.min():
+            raise CannotMeasure("no day of the synthetic table lies in the period of train")
         first = min(int(side.period.min()) for side in sides)
         length = max(int(side.period.max()) for side in sides) - first + 1
         if length > LONGEST:
