@@ -139,7 +139,7 @@ def _open_share(known: Known, days: pd.DatetimeIndex, holidays: Holidays) -> np.
     width = np.bincount(weekday[plain], minlength=7)
     opened = np.bincount(weekday[plain], weights=known.open[plain], minlength=7)
     by_day = np.divide(opened, width, out=np.zeros(7), where=width > 0)
-    found = by_day[np.asarray(days.dayofweek)]
+    found: np.ndarray = by_day[np.asarray(days.dayofweek)]
     for i, day in enumerate(days):
         kind = holidays.get(day)
         if kind is None or not off.any():

@@ -232,7 +232,8 @@ class Visits:
             place = rng.random(n) if walked is None else walked.places(entity, rng)
         dated = np.flatnonzero(~missing)
         if self._slots is not None:
-            return self._slot_times(self._slots, missing, context, rng)
+            order = dated[np.argsort(place[dated], kind="stable")]
+            return self._slot_times(self._slots, n, order, context, rng)
         volume = self._volume.sample(len(dated), rng)
         day = np.zeros(n, dtype=np.int64)
         # the monotone map: visits in order of place fill the days in order
@@ -256,13 +257,17 @@ class Visits:
     def _slot_times(
         self,
         slots: Slots,
-        missing: np.ndarray,
+        n: int,
+        order: np.ndarray,
         context: dict[str, np.ndarray],
         rng: np.random.Generator,
     ) -> np.ndarray:
-        """Times of a series; adds the calendar columns to ``context``."""
-        out = np.full(len(missing), np.datetime64("NaT"), dtype="datetime64[ns]")
-        out[~missing] = slots.sample(int((~missing).sum()), rng)
+        """Times of a series; adds the calendar columns to ``context``.
+
+        ``order`` are the rows that have a time, the first in time first.
+        """
+        out = np.full(n, np.datetime64("NaT"), dtype="datetime64[ns]")
+        out[order] = slots.sample(len(order), rng)
         times = pd.DatetimeIndex(out)
         context |= {name: column for name, (_, column) in self._calendar_columns(times).items()}
         if self._clock.has_hours:
