@@ -76,7 +76,7 @@ class Clock:
         times = pd.DatetimeIndex(days + (hours * HOUR).astype("timedelta64[ns]"))
         gone = np.flatnonzero(skipped(times, zone))
         out = hours.copy()
-        weekday = np.asarray(times.dayofweek)[gone]
+        weekday = np.asarray(times[gone].dayofweek, dtype=np.int64)  # none of them is missing
         on, back = np.minimum(hours[gone] + 1, 23), np.maximum(hours[gone] - 1, 0)
         open_on, open_back = self.open[weekday, on], self.open[weekday, back]
         out[gone] = np.where(open_back & ~open_on, back, on)
