@@ -25,7 +25,7 @@ $(STAMP): pyproject.toml Makefile
 	$(PYTHON) -m venv "$(VENV)"
 	@echo "installing (a few minutes the first time; torch first, so that sdv does not choose one)"
 	$(PIP) $(TORCH_SOURCE) "$(TORCH)"
-	$(PIP) -e ".[test,lint]"
+	$(PIP) -e ".[test,lint,dp]"
 	@touch "$(STAMP)"
 
 demo: setup ## the main job: build the demo's two contracts, export the one that passed

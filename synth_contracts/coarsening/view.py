@@ -30,9 +30,13 @@ class Coarsening:
 
     @classmethod
     def of(cls, contract: Contract) -> Coarsening:
-        """What the contract asks: its k and ``generator.outliers``."""
+        """What the contract asks: its k and ``generator.outliers``.
+
+        With a guarantee it is always on: it then reads synthetic rows, and tables to be compared.
+        """
         outliers = contract.generator.outliers
-        return cls(contract.k, dict(outliers.other_value), outliers.rare_category)
+        on = outliers.rare_category or contract.generator.guarantee is not None
+        return cls(contract.k, dict(outliers.other_value), on)
 
     def token(self, column: Field) -> tuple[bool, str | None]:
         """The value for grouped values of a column; (False, None) where there is none."""

@@ -17,7 +17,16 @@ from typing import Any
 import yaml
 
 from synth_contracts.contract.document import is_text
-from synth_contracts.contract.model import Calendar, Column, Contract, NotAsked, Period, Roles, Rule
+from synth_contracts.contract.model import (
+    Calendar,
+    Column,
+    Contract,
+    GeneratorSpec,
+    NotAsked,
+    Period,
+    Roles,
+    Rule,
+)
 from synth_contracts.contract.rules import (
     DEFAULT_K,
     NEED_IN_WORDS,
@@ -209,13 +218,14 @@ def expand(contract: Contract) -> dict[str, Any]:
             "constraints": [{"id": item.id, "check": item.check} for item in contract.constraints],
             "generator": {
                 "type": generator.type,
-                "rows": "source" if generator.rows is None else generator.rows,
+                "rows": _rows(generator) if generator.rows is None else generator.rows,
                 "fitRows": generator.fit_rows,
                 "seed": generator.seed,
                 "calendar": _calendar(generator.calendar),
                 **_period(generator.period),
                 "outliers": _camel(asdict(generator.outliers), keep={"other_value"}),
                 "parameters": {n: _plain(value) for n, value in generator.parameters.items()},
+                **({"dp": generator.guarantee.expanded()} if generator.guarantee else {}),
             },
         },
         "rules": [_camel(asdict(rule), keep={"options"}) for rule in contract.rules],
@@ -223,6 +233,10 @@ def expand(contract: Contract) -> dict[str, Any]:
         "reportOnly": list(contract.report_only),
         "export": _camel(asdict(export)),
     }
+
+
+def _rows(generator: GeneratorSpec) -> str:
+    return "noisy" if generator.guarantee else "source"
 
 
 def _calendar(calendar: Calendar) -> dict[str, Any] | bool:

@@ -12,6 +12,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from synth_contracts.contract.guarantee import Guarantee
+
 Severity = Literal["error", "warning"]
 Family = Literal["privacy", "fidelity", "validity"]
 #: Which number of a measurement a rule judges (RULES: "judged").
@@ -109,7 +111,11 @@ class Period:
 
 @dataclass(frozen=True)
 class GeneratorSpec:
-    """``synthetic.generator``. ``rows`` and ``period`` are None for the source's."""
+    """``synthetic.generator``.
+
+    ``rows`` and ``period`` are None for the source's; with a ``guarantee`` ``rows`` is None for
+    ``rows: noisy``.
+    """
 
     type: str = "calendar_cart"
     rows: int | None = None
@@ -119,6 +125,8 @@ class GeneratorSpec:
     outliers: Outliers = Outliers()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     period: Period | None = None
+    #: differential privacy: of ``dp_marginals`` alone
+    guarantee: Guarantee | None = None
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,95 @@ def _day(meaning: str) -> dict[str, Any]:
     return {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "description": meaning}
 
 
+def _dp_section() -> dict[str, Any]:
+    bound = {"type": ["number", "string"]}
+    column = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "low": {**bound, "description": "Smallest value; what lies below counts as it."},
+            "high": {**bound, "description": "Largest value; what lies above counts as it."},
+            "bins": _count("Bins between low and high.", 32, minimum=1, maximum=4096),
+            "scale": {
+                "type": "string",
+                "enum": ["linear", "log"],
+                "default": "linear",
+                "description": "Bins of equal width, or of equal width in log(1 + x - low).",
+            },
+            "points": {
+                "type": "array",
+                "items": {"type": "number"},
+                "maxItems": 64,
+                "default": [],
+                "description": "Single values with a bin of their own, such as 0.",
+            },
+            "decimals": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": 12,
+                "description": "Decimals to which drawn numbers are rounded.",
+            },
+            "values": {
+                "type": "array",
+                "items": {"type": ["string", "integer", "boolean"]},
+                "minItems": 1,
+                "maxItems": 10_000,
+                "description": "The categories; defaults to the property's enum.",
+            },
+            "other": {
+                "type": ["string", "integer", "null"],
+                "description": "What an unlisted category becomes; missing, if absent.",
+            },
+        },
+    }
+    return {
+        **_object(
+            "dp_marginals: all that its mechanism may know, declared and not read.",
+            lifetimeEpsilon={
+                "type": "number",
+                "exclusiveMinimum": 0,
+                "maximum": 10**6,
+                "description": "The sum of epsilon over all fits of this source.",
+            },
+            unit=_name("Whom the guarantee covers: the entity key, or `row` without one."),
+            maxRowsPerEntity=_count(
+                "Rows of one entity that are read; noise is scaled to it.", maximum=10**6
+            ),
+            columns={
+                "type": "object",
+                "additionalProperties": column,
+                "default": {},
+                "description": "By column: its bounds and bins, or its categories.",
+            },
+            pairs={
+                "type": "array",
+                "items": {
+                    "type": "array",
+                    "items": {"type": "string"},
+                    "minItems": 2,
+                    "maxItems": 2,
+                },
+                "default": [],
+                "description": "Pairs of columns whose joint counts are released.",
+            },
+            days=_object(
+                "The daily series of the time index, released by itself.",
+                start={"type": "string", "description": "First day, as 2017-01-01."},
+                end={"type": "string", "description": "Last day."},
+                daysPerEntity=_count("Days of one entity that are read.", maximum=10**5),
+                share={
+                    "type": "number",
+                    "exclusiveMinimum": 0,
+                    "exclusiveMaximum": 1,
+                    "default": 0.4,
+                    "description": "Share of the budget that the series gets.",
+                },
+            ),
+        ),
+        "type": ["object", "null"],
+    }
+
+
 def synthetic_section() -> dict[str, Any]:
     """The schema of the ``synthetic`` section; property order is the order of the docs."""
     roles = _object(
@@ -111,10 +200,11 @@ def synthetic_section() -> dict[str, Any]:
         },
         rows={
             "if": {"type": "string"},
-            "then": {"const": "source"},
+            "then": {"enum": ["source", "noisy"]},
             "else": {"type": "integer", "minimum": 1, "maximum": 10**9},
             "default": "source",
-            "description": "How many rows are made; `source` for as many as the source has.",
+            "description": "How many rows are made; `source` for as many as the source has; "
+            "`noisy` for as many as dp_marginals released.",
         },
         period=_object(
             "The days that rows are made for; the source's own if absent.",
@@ -139,8 +229,19 @@ def synthetic_section() -> dict[str, Any]:
             "description": "The entity model: on where there is an entityKey. false: not yet.",
         },
         parameters={"type": "object", "description": "Parameters of the generator."},
-        epsilon={"type": ["number", "null"], "description": "Not available yet: null only."},
-        delta={"type": ["number", "null"], "description": "Not available yet: null only."},
+        epsilon={
+            "type": ["number", "null"],
+            "exclusiveMinimum": 0,
+            "exclusiveMaximum": 20,
+            "description": "dp_marginals: epsilon of one fit, per unit.",
+        },
+        delta={
+            "type": ["number", "null"],
+            "exclusiveMinimum": 0,
+            "maximum": 1e-4,
+            "description": "dp_marginals: delta of one fit; far below one over the entities.",
+        },
+        dp=_dp_section(),
     )
     return _object(
         "How a synthetic copy is made and by which preset it is judged.",

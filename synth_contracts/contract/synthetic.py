@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from synth_contracts.contract.columns import near_miss, plain_name
 from synth_contracts.contract.conditions import columns_of, parse
 from synth_contracts.contract.document import Map, Place, Problems, locate, suggest
+from synth_contracts.contract.dp import read_guarantee, refuse_guarantee
 from synth_contracts.contract.expand import not_compared
-from synth_contracts.contract.generators import GENERATORS, PLANNED, GeneratorType
+from synth_contracts.contract.generators import GENERATORS, GeneratorType
 from synth_contracts.contract.model import (
     Calendar,
     Column,
@@ -241,16 +242,16 @@ def _generator(
     kind = raw.get("type", "calendar_cart")
     spec = GENERATORS.get(kind)
     if spec is None:
-        what = "is not available yet" if kind in PLANNED else "does not exist"
-        mend = f"available: {', '.join(GENERATORS)}" if kind in PLANNED else ""
         problems.add(
             raw.values_at["type"],
-            f"generator.type `{kind[:80]}` {what}",
-            mend or suggest(kind, GENERATORS, "available"),
+            f"generator.type `{kind[:80]}` does not exist",
+            suggest(kind, GENERATORS, "available"),
         )
-    for key in ("epsilon", "delta"):
-        if raw.get(key) is not None:
-            _not_yet(raw, key, problems)
+    guarantee = None
+    if spec is not None and spec.private:
+        guarantee = read_guarantee(raw, columns, roles, codes, problems)
+    else:
+        refuse_guarantee(raw, kind, problems)
     if raw.get("entity") is False:
         _not_yet(raw, "entity", problems, "take it out: the model of entities follows entityKey")
     known = spec or GENERATORS["calendar_cart"]
@@ -265,15 +266,18 @@ def _generator(
             "name the role entityKey, or another generator",
         )
     rows = raw.get("rows", "source")
+    outliers = _outliers(raw, known, codes, problems)
     return GeneratorSpec(
         type=kind,
-        rows=None if rows == "source" else rows,
+        rows=None if rows in {"source", "noisy"} else rows,
         fit_rows=raw.get("fitRows"),
         seed=raw.get("seed", 0),
-        calendar=_calendar(raw, problems),
-        outliers=_outliers(raw, known, codes, problems),
+        # with a guarantee nothing reads train but its mechanism
+        calendar=Calendar(enabled=False) if known.private else _calendar(raw, problems),
+        outliers=Outliers(False, False, False) if known.private else outliers,
         parameters=_parameters(raw, kind, columns, problems),
         period=_period(raw, problems),
+        guarantee=guarantee,
     )
 
 
@@ -394,7 +398,7 @@ def _outliers(
         return Outliers(rare_category=False, top_code=False, reject=False)
     section = value if isinstance(value, Map) else Map()
     reject = section.get("reject", True if value is True else spec.reject)
-    if reject and not spec.reject:
+    if reject and not spec.reject and not spec.private:
         problems.add(
             section.values_at.get("reject", raw.values_at["outliers"]),
             f"the rejection of rows near outliers is not available yet for {spec.name}",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,8 @@ from synth_contracts.tables.schema import Field, TableSchema
 
 #: Receives short sentences while a generator works; never a value of the data.
 Progress = Callable[[str], None]
+#: Takes what a fit is about to spend and makes it durable; raises when there is not enough.
+Spend = Callable[[Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,16 @@ class Generator(Protocol):
 
     def sample(self, n: int, rng: np.random.Generator) -> Sampled:
         """``n`` rows; the same stream gives the same rows."""
+
+
+@runtime_checkable
+class Private(Protocol):
+    """A generator with a guarantee: each fit spends, and the number of rows may be released."""
+
+    spend: Spend | None
+
+    def released_rows(self) -> int:
+        """The released number of rows, known after ``fit``."""
 
 
 class Rows(Protocol):

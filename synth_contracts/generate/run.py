@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from synth_contracts.contract.document import suggest
+from synth_contracts.contract.generators import GENERATORS as CATALOG
 from synth_contracts.contract.model import Contract
 from synth_contracts.errors import GenerationError
-from synth_contracts.generate.base import Generator, Produced, Progress, Sampled
+from synth_contracts.generate.base import (
+    Generator,
+    Private,
+    Produced,
+    Progress,
+    Sampled,
+    Spend,
+)
 from synth_contracts.generate.keep import Keeper
 from synth_contracts.generate.keys import fresh_keys, made_afresh, numbered_column, numbered_keys
 from synth_contracts.generate.protect import protect
@@ -51,6 +60,12 @@ def _par(contract: Contract, progress: Progress) -> Generator:
     return Timed(contract, sequences, progress) if framed else sequences
 
 
+def _dp_marginals(contract: Contract, progress: Progress) -> Generator:
+    from synth_contracts.generate.dp_marginals import DpMarginals
+
+    return DpMarginals(contract, progress)
+
+
 #: ``generator.type`` -> what makes it; its module is imported when asked for (SDV takes seconds).
 GENERATORS: Mapping[str, Callable[[Contract, Progress], Generator]] = {
     "calendar_cart": _calendar_cart,
@@ -59,6 +74,7 @@ GENERATORS: Mapping[str, Callable[[Contract, Progress], Generator]] = {
     "copula_gan": _sdv,
     "tvae": _sdv,
     "par": _par,
+    "dp_marginals": _dp_marginals,
 }
 
 
@@ -68,21 +84,24 @@ def generate(
     schema: TableSchema,
     *,
     secret_seed: int,
-    rows: int,
+    rows: int | None,
     progress: Progress,
+    spend: Spend | None = None,
 ) -> Produced:
     """A synthetic table of ``rows`` rows, learned from ``train`` alone.
 
     The same train (in any row order), contract, seed and versions give the same rows, whatever the
-    number of threads or PYTHONHASHSEED.
+    number of threads or PYTHONHASHSEED; not so with a guarantee, whose noise nobody can repeat.
 
     Args:
         contract: its generator, k and roles.
         train: canonical frame of the training part, keys among its columns.
         schema: the table's columns.
         secret_seed: non-negative; whoever holds it can repeat the run.
-        rows: number of rows to make, at least 1.
+        rows: number of rows to make, at least 1; None, with a guarantee, for the released number.
         progress: receives short sentences, never a value of the data.
+        spend: of a generator with a guarantee: takes what it is about to spend, before any noise
+            is drawn, and raises when there is not enough.
 
     Returns:
         The candidate in time order, its quasi-identifiers before recoding, and notes.
@@ -99,7 +118,10 @@ def generate(
             where="generator.type",
             mend=suggest(spec.type, GENERATORS),
         )
-    if rows < 1:
+    private = spec.type in CATALOG and CATALOG[spec.type].private
+    if rows is None and not private:
+        raise GenerationError("no number of rows is given", where="generator.rows")
+    if rows is not None and rows < 1:
         raise GenerationError(f"cannot generate {rows} rows", where="generator.rows")
     if train.empty:
         raise GenerationError("the training part holds no rows", where=schema.table)
@@ -108,13 +130,17 @@ def generate(
         key = schema.roles.entity_key
         ordered = _sorted(train[[*fitted, *([key] if key else [])]])
         entities = _entities(ordered[key]) if key else np.arange(len(ordered))
-        reshaped = Reshaped(ordered[fitted], entities, schema)
+        reshaped, features = _prepared(ordered[fitted], entities, schema, contract, private)
         learned = reshaped.schema
-        features = protect(reshaped.forward(ordered[fitted]), entities, learned, contract)
         if key:
             features[key] = entities
         generator = GENERATORS[spec.type](contract, progress)
+        if isinstance(generator, Private):
+            generator.spend = spend
         generator.fit(features, schema.roles, learned, np.random.default_rng([secret_seed, 1]))
+        if rows is None:
+            assert isinstance(generator, Private)  # noqa: S101 - private, see above
+            rows = generator.released_rows()
         sampled = generator.sample(rows, np.random.default_rng([secret_seed, 2]))
         _check(sampled, features, rows, learned)
         owner = sampled.frame[key].to_numpy(dtype=np.int64) if key else np.arange(rows)
@@ -122,7 +148,7 @@ def generate(
         stream = np.random.default_rng([secret_seed, 4])
         keeper.mend(stream)
         frame = sampled.frame
-        if spec.outliers.rare_category:
+        if spec.outliers.rare_category or private:  # recoding reads synthetic rows alone
             progress("recoding: quasi-identifiers")
             frame = recode_table(frame, owner, learned, contract)
             frame = sampled.redraw(frame) if sampled.redraw else frame
@@ -134,8 +160,8 @@ def generate(
 
 def rows_asked(
     contract: Contract, train: pd.DataFrame, schema: TableSchema, source_rows: int
-) -> int:
-    """How many rows a contract asks for.
+) -> int | None:
+    """How many rows a contract asks for; None for the number that a guarantee releases.
 
     ``generator.rows``, else as many as the source has; with a ``period`` in proportion to its days
     and those from train's first to its last.
@@ -145,6 +171,8 @@ def rows_asked(
     """
     if contract.generator.rows is not None:
         return contract.generator.rows
+    if contract.generator.guarantee is not None:
+        return None  # neither the source's number nor its days may be looked at
     period = contract.generator.period
     if period is None:
         return source_rows
@@ -159,6 +187,21 @@ def rows_asked(
     start, end = period.between(first, last)
     share = ((end - start).days + 1) / ((last - first).days + 1)
     return max(1, round(source_rows * float(share)))
+
+
+def _prepared(
+    train: pd.DataFrame,
+    entities: np.ndarray,
+    schema: TableSchema,
+    contract: Contract,
+    private: bool,
+) -> tuple[Reshaped, pd.DataFrame]:
+    """What the generator learns. With a guarantee nothing but its own mechanism reads train."""
+    if private:
+        bare = replace(schema, constraints=())
+        return Reshaped(train.iloc[:0], entities[:0], bare), train.copy()
+    reshaped = Reshaped(train, entities, schema)
+    return reshaped, protect(reshaped.forward(train), entities, reshaped.schema, contract)
 
 
 def _check(sampled: Sampled, fitted: pd.DataFrame, rows: int, schema: TableSchema) -> None:

@@ -5,23 +5,24 @@ contract -> source -> split -> generate -> stage -> evaluate -> judge -> card ->
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from synth_contracts.coarsening import Coarsening
 from synth_contracts.contract import Contract
 from synth_contracts.errors import SynthContractsError
 from synth_contracts.evaluation.checkpoint import run_checkpoint
 from synth_contracts.gate import Outcome, judge
-from synth_contracts.generate import generate, rows_asked
+from synth_contracts.generate import Spend, generate, rows_asked
 from synth_contracts.metrics import Comparison
 from synth_contracts.pipeline.clock import Clock, Progress
 from synth_contracts.pipeline.composing import earlier_releases
 from synth_contracts.pipeline.concluding import Judged, card_folder, conclude
 from synth_contracts.pipeline.preparing import Prepared, prepare
 from synth_contracts.pipeline.results import BuildResult, failed, write_artifacts
-from synth_contracts.release import Registry, check_attempts
+from synth_contracts.release import Registry, check_attempts, check_budget, reserve
 from synth_contracts.settings import Settings
 from synth_contracts.signing import KeyFolder, derive, stream
 from synth_contracts.tables import canonical, restore
@@ -61,6 +62,8 @@ def build(
             if done is not None:
                 return replace(done, timings=clock.seconds)
         check_attempts(registry, contract, ready.fingerprint, ready.sources)
+        if contract.generator.guarantee is not None:
+            check_budget(registry, keys, contract, ready.budget)
         attempt = registry.attempt_number(ready.sources, ready.fingerprint)
         earlier = earlier_releases(registry, ready)
     run_id = _run_id(contract, ready.fingerprint)
@@ -68,7 +71,8 @@ def build(
     schema = ready.source.schema
     train = canonical(ready.split.train, schema)
     rows = rows_asked(contract, train, schema, ready.source.rows)
-    with clock.step("generate", f"generating {rows:,} rows ({contract.generator.type})"):
+    asked = "a released number of" if rows is None else f"{rows:,}"
+    with clock.step("generate", f"generating {asked} rows ({contract.generator.type})"):
         produced = generate(
             contract,
             train,
@@ -76,6 +80,7 @@ def build(
             secret_seed=stream(ready.secret, "generate", str(contract.generator.seed)),
             rows=rows,
             progress=progress,
+            spend=_spending(settings, keys, ready, run_id),
         )
     with clock.step("stage", "writing the candidate to staging"):
         rows_digest = stage(
@@ -113,6 +118,19 @@ def build(
         )
         verdict = judge(contract, evaluation)
     return conclude(Judged(settings, keys, ready, clock, run_id, comparison, evaluation, verdict))
+
+
+def _spending(settings: Settings, keys: KeyFolder, ready: Prepared, run_id: str) -> Spend | None:
+    """What makes the spending of a fit durable before it draws noise."""
+    contract = ready.contract
+    if contract.generator.guarantee is None:
+        return None
+
+    def spend(details: Mapping[str, Any]) -> None:
+        with Registry.open(settings.target.published, keys) as registry:
+            reserve(registry, keys, contract, ready.budget, run_id=run_id, details=details)
+
+    return spend
 
 
 def _unchanged(registry: Registry, ready: Prepared, settings: Settings) -> BuildResult | None:

@@ -12,7 +12,7 @@ from synth_contracts.contract import Contract, settle
 from synth_contracts.contract.rules import SAME_DAYS
 from synth_contracts.errors import NotEvaluatedError, UsageError
 from synth_contracts.pipeline.results import versions
-from synth_contracts.release import source_marks
+from synth_contracts.release import budget_marks, source_marks
 from synth_contracts.settings import Settings
 from synth_contracts.signing import KeyFolder, derive
 from synth_contracts.source import (
@@ -32,7 +32,8 @@ from synth_contracts.warehouse import separate_files
 class Prepared:
     """A contract met with its source: everything before the first fit.
 
-    ``sources`` are the marks under which attempts on these rows are counted.
+    ``sources`` are the marks under which attempts on these rows are counted, ``budget`` those under
+    which what a guarantee spends is summed.
     """
 
     contract: Contract
@@ -41,6 +42,7 @@ class Prepared:
     secret: bytes
     fingerprint: str
     sources: Mapping[str, str]
+    budget: tuple[str, ...] = ()
 
 
 def prepare(settings: Settings, contract: Contract, keys: KeyFolder) -> Prepared:
@@ -76,7 +78,8 @@ def prepare(settings: Settings, contract: Contract, keys: KeyFolder) -> Prepared
     }
     fingerprint = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
     sources = source_marks(contract, database=database, digest=source.digest)
-    return Prepared(contract, source, parts, secret, fingerprint, sources)
+    budget = budget_marks(contract, database=database, digest=source.digest)
+    return Prepared(contract, source, parts, secret, fingerprint, sources, budget)
 
 
 def _check_period(source: SourceTable, contract: Contract) -> None:

@@ -10,6 +10,7 @@ from synth_contracts.release.attempts import (
     source_marks,
 )
 from synth_contracts.release.beside import Beside, stand_beside
+from synth_contracts.release.budget import budget_marks, check_budget, reserve
 from synth_contracts.release.ledger import LedgerEntry
 from synth_contracts.release.records import Release, RunRecord
 from synth_contracts.release.registry import Registry
@@ -25,10 +26,13 @@ __all__ = [
     "Release",
     "RunRecord",
     "approve",
+    "budget_marks",
     "check_attempts",
+    "check_budget",
     "flag",
     "promote",
     "record_attempt",
+    "reserve",
     "revoke",
     "source_key",
     "source_marks",

@@ -7,6 +7,7 @@ file                      holds
 ``public.jwks.json``      public halves, rotated ones too, for ever (JWK set, RFC 7517 and 8037)
 ``split.key``             32 secret bytes in hex for the split and the random streams
 ``head-<registry>``       newest ledger head of that registry, so that an old copy is noticed
+``<name>.jsonl``          a log that outlives the warehouse, one JSON object a line
 ========================  ======================================================================
 
 The folder is 0700 and each file 0600; anything looser, or owned by somebody else, is refused.
@@ -22,7 +23,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -239,6 +240,21 @@ class KeyFolder:
             raise ValueError("a ledger head is 64 hex digits")
         self._write(_head_file(name), head.encode() + b"\n")
 
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold off other processes that use these keys: read, decide and write as one step."""
+        with self._lock():
+            yield
+
+    def read_log(self, name: str) -> list[bytes]:
+        """The lines of the log ``name``, oldest first; none when there is no such log."""
+        raw = self._read(_log_file(name))
+        return [] if raw is None else raw.splitlines()
+
+    def write_log(self, name: str, lines: Sequence[bytes]) -> None:
+        """Put a log in the place of the old one in one step; durable when this returns."""
+        self._write(_log_file(name), b"".join(line + b"\n" for line in lines))
+
     # the rest is called under the lock or is a single read
 
     def _install(self, key: SigningKey) -> SigningKey:
@@ -309,6 +325,12 @@ class KeyFolder:
             yield
         finally:
             os.close(handle)  # closing drops the lock
+
+
+def _log_file(name: str) -> str:
+    if not _HEAD_NAME.fullmatch(name):
+        raise ValueError(f"not a log: {name!r}")
+    return f"{name}.jsonl"
 
 
 def _head_file(name: str) -> str:

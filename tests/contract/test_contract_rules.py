@@ -7,7 +7,6 @@ import dataclasses
 import pytest
 
 from synth_contracts.contract import EXPECTATIONS, GENERATORS, RULES, settle
-from synth_contracts.contract.generators import PLANNED
 from synth_contracts.contract.rules import PRESETS, preset_rules
 
 #: The limits of the rules that exist: strict, standard, exploratory, and what is judged.
@@ -392,7 +391,6 @@ def test_the_generators_of_the_table_equal_those_that_can_be_made():
     from synth_contracts.generate.run import GENERATORS as MAKERS
 
     assert set(MAKERS) == set(GENERATORS)
-    assert not set(PLANNED) & set(GENERATORS)
     for spec in GENERATORS.values():
         for name, parameter in spec.parameters.items():
             assert parameter.fault(parameter.default) == "", name

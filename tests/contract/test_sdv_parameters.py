@@ -34,10 +34,10 @@ def constructors() -> dict[str, Any]:
 
 
 def test_every_sdv_generator_is_compared() -> None:
-    assert set(constructors()) == set(GENERATORS) - {"calendar_cart"}
+    assert set(constructors()) == set(GENERATORS) - {"calendar_cart", "dp_marginals"}
 
 
-@pytest.mark.parametrize("kind", sorted(set(GENERATORS) - {"calendar_cart"}))
+@pytest.mark.parametrize("kind", sorted(set(GENERATORS) - {"calendar_cart", "dp_marginals"}))
 def test_names_defaults_and_kinds_are_the_constructors_own(kind: str) -> None:
     signature = inspect.signature(constructors()[kind])
     theirs = {name: p.default for name, p in signature.parameters.items() if name not in OURS}
@@ -54,7 +54,7 @@ def test_names_defaults_and_kinds_are_the_constructors_own(kind: str) -> None:
         assert number or type(default) is wanted, name
 
 
-@pytest.mark.parametrize("kind", sorted(set(GENERATORS) - {"calendar_cart"}))
+@pytest.mark.parametrize("kind", sorted(set(GENERATORS) - {"calendar_cart", "dp_marginals"}))
 def test_the_shapes_are_sdvs_but_the_one_that_lists_real_values(kind: str) -> None:
     from sdv.single_table import GaussianCopulaSynthesizer
 
