@@ -164,6 +164,79 @@ def broken_constraint(fresh, built) -> int:
     return project.run("build", "transactions")
 
 
+def generator_edit(project, line: str) -> None:
+    contract_edit(
+        project, "            rows: source", f"            rows: source\n            {line}"
+    )
+
+
+@case
+def unknown_generator(fresh, built) -> int:
+    project = fresh()
+    contract_edit(project, "type: calendar_cart", "type: calender_cart")
+    return project.run("lint")
+
+
+@case
+def unknown_parameter(fresh, built) -> int:
+    project = fresh()
+    generator_edit(project, "parameters: {leaf_row: 100}")
+    return project.run("lint")
+
+
+@case
+def unknown_country(fresh, built) -> int:
+    project = fresh()
+    contract_edit(project, "holidays: US", "holidays: US-XX")
+    return project.run("lint")
+
+
+@case
+def role_without_column(fresh, built) -> int:
+    project = fresh()
+    contract_edit(project, "[amount, top_department]", "[amount, colour]")
+    return project.run("build", "transactions")
+
+
+@case
+def text_time_index(fresh, built) -> int:
+    project = fresh()
+    contract_edit(project, "logicalType: timestamp", "logicalType: date")
+    replace_source(project, "ALTER TABLE raw.transactions ALTER transaction_timestamp TYPE VARCHAR")
+    return project.run("build", "transactions")
+
+
+@case
+def constraint_not_kept(fresh, built) -> int:
+    """No store is 0 in the source, and grouped stores read 0."""
+    project = fresh()
+    contract_edit(
+        project, "          roles:", "          constraints: [{id: s, check: store_id <> 0}]\n          roles:"
+    )  # fmt: skip
+    code = project.run("build", "transactions")
+    assert not staged_tables(project)
+    assert staged_tables(built)
+    return code
+
+
+def staged_tables(project) -> list[str]:
+    """Tables of candidates in the project's work databases."""
+    found: list[str] = []
+    for path in project.folder.rglob("*.duckdb"):
+        if path in (project.source, project.published):
+            continue
+        with duckdb.connect(str(path), read_only=True) as connection:
+            found += [str(row) for row in connection.sql("SHOW ALL TABLES").fetchall()]
+    return found
+
+
+@case
+def period_beyond_source(fresh, built) -> int:
+    project = fresh()
+    generator_edit(project, "period: {days: 30}")
+    return project.run("build", "transactions")
+
+
 @case
 def few_entities(fresh, built) -> int:
     project = fresh()

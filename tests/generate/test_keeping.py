@@ -159,6 +159,11 @@ def test_numbers_of_an_enum_and_of_a_range_stay_there(make_case) -> None:
         Column("share", exclusive_minimum=0, exclusive_maximum=1, required=True),
     )
     frame["share"] = frame["share"].clip(1e-9, 1 - 1e-9)
+    case = make_case(frame, roles=Roles(), columns=columns)
+    alone = np.arange(len(case.train))
+    drawn = case.train.assign(size=case.train["size"] + 0.5)
+    back = Reshaped(case.train, alone, case.schema).back(drawn, alone, {})
+    assert (back["size"] == case.train["size"]).all()
     for spec in SPECS.values():
         made = made_of(make_case(frame, roles=Roles(), columns=columns, spec=spec))
         assert set(made["size"]) <= {36.125, 38.5, 44.0}
