@@ -1,11 +1,13 @@
 """synth-contracts: synthetic tables released only when they passed their contract's tests.
 
-The public names live in :mod:`synth_contracts.api` and are imported on first use, so that
-``import synth_contracts`` costs nothing.
+The public names are those of :mod:`synth_contracts.api`. Each is imported on first use, from the
+room that it belongs to: ``import synth_contracts`` costs nothing, and whoever evaluates does not
+pay for the imports of registry and export.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -52,11 +54,26 @@ __all__ = [
 ]
 
 
+#: Names that do without the rest of ``api``, and their rooms.
+_ROOMS = {
+    "Contract": "contract",
+    "Evaluation": "metrics",
+    "Measurement": "metrics",
+    "NotMeasured": "metrics",
+    "Outcome": "gate",
+    "ReleaseBlocked": "errors",
+    "SynthContractsError": "errors",
+    "Verdict": "gate",
+    "evaluate": "evaluation",
+    "evaluation_schema": "metrics.record",
+    "judge": "gate",
+    "load_contract": "contract",
+}
+
+
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        from synth_contracts import api
-
-        return getattr(api, name)
+        return getattr(import_module(f"{__name__}.{_ROOMS.get(name, 'api')}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

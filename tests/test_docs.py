@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -87,3 +89,14 @@ def test_the_lazy_package_offers_what_the_api_defines() -> None:
 
     assert sorted(sc.__all__) == sorted(api.__all__)
     assert all(getattr(sc, name) is getattr(api, name) for name in sc.__all__)
+
+
+def test_evaluating_imports_neither_registry_nor_export() -> None:
+    code = (
+        "import sys, synth_contracts as sc\n"
+        "sc.load_contract, sc.evaluate, sc.judge\n"
+        "print([name for name in ('duckdb', 'jwt', 'great_expectations', 'synth_contracts.release')"
+        " if name in sys.modules])"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"

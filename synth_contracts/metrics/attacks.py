@@ -43,12 +43,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from synth_contracts.metrics.agreement import Agreement, Marks
 from synth_contracts.metrics.cells import Floats, Ints, Side
 from synth_contracts.metrics.intervals import sample
 from synth_contracts.metrics.neighbours import Vectors, nearest, search
+from synth_contracts.metrics.tails import mid_ranks
 
 if TYPE_CHECKING:
     from synth_contracts.metrics.comparison import Comparison
@@ -214,7 +215,7 @@ def entity_scores(
     closest = np.full(entities, -np.inf)
     np.maximum.at(closest, entity, ratio)
     # by ranks: one row far from everything must not speak for the whole entity
-    depth = stats.norm.ppf((stats.rankdata(-ratio) - 0.5) / len(ratio))
+    depth = special.ndtri((mid_ranks(-ratio) - 0.5) / len(ratio))
     found = {
         "link": _link(np.maximum(ratio, 0), nearby.synthetic_row, candidates) / root,
         "closest": closest,
@@ -285,12 +286,13 @@ def _aggregate(half: npt.NDArray[np.bool_], candidates: Candidates, calendar: Ca
     cell, times = np.unique(entity * days + day, return_counts=True)
     owner, at = cell // days, cell % days
     size = float(max((entity < candidates.members).sum(), 1))
+    ours = Rest.of(calendar.published)
     for side in (False, True):
         apart = (entity >= candidates.members) & (half[entity] != side)
         totals = np.bincount(day[apart], minlength=days).astype(np.float64)
         if not totals.any():
             continue
-        gap, weight = tracing(calendar.published, totals)
+        gap, weight = tracing(ours, Rest.of(totals))
         mine = half[owner] == side
         x, on = times[mine], at[mine]
         told = x * gap[on] - 0.5 * x**2 * weight[on] / size
@@ -298,7 +300,30 @@ def _aggregate(half: npt.NDArray[np.bool_], candidates: Candidates, calendar: Ca
     return score
 
 
-def tracing(published: Floats, totals: Floats) -> tuple[Floats, Floats]:
+@dataclass(frozen=True)
+class Rest:
+    """Daily totals: how many rows, shares of the days less trend and weekday, and these two."""
+
+    rows: float
+    share: Floats
+    expected: Floats
+
+    @classmethod
+    def of(cls, totals: Floats) -> Rest:
+        """Of rows per day, shape (days,), at least one row."""
+        share = totals / totals.sum()
+        # a running mean over WINDOW days, shorter at both ends
+        kernel = np.ones(min(_WINDOW, len(share)))
+        days = np.convolve(np.ones(len(share)), kernel, "same")
+        trend = np.convolve(share, kernel, "same") / days
+        weekday = np.arange(len(share)) % 7
+        level = np.bincount(weekday, weights=trend)
+        factor = np.bincount(weekday, weights=share) / np.where(level > 0, level, 1)
+        expected = trend * factor[weekday]
+        return cls(float(totals.sum()), share - expected, expected)
+
+
+def tracing(published: Rest, totals: Rest) -> tuple[Floats, Floats]:
     """Weighted gap between published and reference totals per day, and the weights.
 
     Both are shares of days less what trend and weekday tell; what the reference explains of the
@@ -306,31 +331,18 @@ def tracing(published: Floats, totals: Floats) -> tuple[Floats, Floats]:
     single days count up to _FARTHEST standard errors.
 
     Args:
-        published: rows per day of the synthetic table, shape (days,), at least one row.
-        totals: rows per day of the reference, likewise.
+        published: of the synthetic table.
+        totals: of the reference.
     """
-    rows = totals.sum()
-    (ours, expected), (theirs, usual) = _rest(published), _rest(totals)
+    rows = totals.rows
     # half a row keeps a day that nobody used from weighing infinitely
-    weight = 1 / ((expected + usual) / 2 + 0.5 / rows)
+    weight = 1 / ((published.expected + totals.expected) / 2 + 0.5 / rows)
     most = _FARTHEST / np.sqrt(weight * rows)
-    ours, theirs = np.clip(ours, -most, most), np.clip(theirs, -most, most)
+    ours = np.clip(published.share, -most, most)
+    theirs = np.clip(totals.share, -most, most)
     power = float(weight @ theirs**2)
     slope = np.clip(float(weight @ (ours * theirs)) / power, 0, 1) if power > 0 else 0.0
     return (ours - slope * theirs) * weight, weight
-
-
-def _rest(totals: Floats) -> tuple[Floats, Floats]:
-    """Shares of the days less trend and weekday, and these two; shape (days,) each."""
-    share = totals / totals.sum()
-    # a running mean over WINDOW days, shorter at both ends
-    kernel = np.ones(min(_WINDOW, len(share)))
-    trend = np.convolve(share, kernel, "same") / np.convolve(np.ones(len(share)), kernel, "same")
-    weekday = np.arange(len(share)) % 7
-    level = np.bincount(weekday, weights=trend)
-    factor = np.bincount(weekday, weights=share) / np.where(level > 0, level, 1)
-    expected = trend * factor[weekday]
-    return share - expected, expected
 
 
 def calendar_of(comparison: Comparison) -> Calendar | None:

@@ -37,6 +37,8 @@ class Comparison:
             canonical frame; None where nobody kept them.
         earlier: canonical frames of earlier releases of the same source, each with those columns
             of the schema that it released; what they give away counts with the candidate.
+        brief: only values and their intervals are asked. Metrics may leave out floors and details
+            that cost more than the rest; a rule that judges by a missing floor is not evaluated.
     """
 
     train: pd.DataFrame
@@ -49,6 +51,7 @@ class Comparison:
     coarsening: Coarsening | None = None
     uncoarsened: pd.DataFrame | None = None
     earlier: tuple[pd.DataFrame, ...] = ()
+    brief: bool = False
     _matched: dict[tuple[int, bool], matching.Three] = field(
         default_factory=dict, init=False, repr=False
     )

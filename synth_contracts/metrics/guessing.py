@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from synth_contracts.metrics.comparison import Comparison
 from synth_contracts.metrics.intervals import Interval
@@ -59,7 +59,7 @@ def gain(train: Rate, control: Rate, *, reach: float = 1.0, attempt: int = 1) ->
     sd = float(np.sqrt(of_train**2 * train.variance + of_control**2 * control.variance))
 
     def limit(level: float, sign: int) -> float:
-        return float(np.clip(value + sign * stats.norm.isf(level) * sd, -1e6, max(value, 1.0)))
+        return float(np.clip(value + sign * -special.ndtri(level) * sd, -1e6, max(value, 1.0)))
 
     two, one = 0.025, 0.05 / attempt
     return Gain(value, sd, Interval(limit(two, -1), limit(two, 1), limit(one, -1), limit(one, 1)))

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from synth_contracts.metrics.cells import Floats, Ints
 
 HALF_SAMPLES = 200
+#: Standard normal quantiles of two-sided 95 % limits and of one-sided bounds.
+_TWO_SIDED, _ONE_SIDED = (special.ndtri(level) for level in (0.975, 0.95))
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def normal(
     if not np.isfinite(variance):
         return None
     sd = float(np.sqrt(variance))
-    two, one = stats.norm.ppf(0.975) * sd, stats.norm.ppf(0.95) * sd
+    two, one = _TWO_SIDED * sd, _ONE_SIDED * sd
     limits = (value - two, value + two, value - one, value + one)
     return Interval(*(float(min(max(limit, lowest), highest)) for limit in limits))
 
@@ -78,8 +80,10 @@ def korn_graubard(
 
     def limit(level: float, *, upper: bool) -> float:
         if upper:
-            return 1.0 if share >= 1 else float(stats.beta.ppf(1 - level, hits + 1, size - hits))
-        return 0.0 if share <= 0 else float(stats.beta.ppf(level, hits, size - hits + 1))
+            return (
+                1.0 if share >= 1 else float(special.betaincinv(hits + 1, size - hits, 1 - level))
+            )
+        return 0.0 if share <= 0 else float(special.betaincinv(hits, size - hits + 1, level))
 
     two, one = 0.025 / tests, 0.05 / tests / attempt
     return Interval(

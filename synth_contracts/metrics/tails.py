@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from synth_contracts.metrics.cells import Floats, Ints
 from synth_contracts.metrics.intervals import Interval, halves, korn_graubard
@@ -118,6 +117,19 @@ def precision(member: Mask, weight: Floats, guesses: float) -> float:
     return float(taken[member].sum()) / whole if whole > 0 else float("nan")
 
 
+def mid_ranks(values: Floats) -> Floats:
+    """Ranks from 1, equal values sharing the mean of theirs, shape (n,); all NaN where one is."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    if len(ordered) and np.isnan(ordered[-1]):
+        return np.full(len(values), np.nan)
+    first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(ordered)])
+    ends = np.append(first[1:], len(ordered))
+    ranks = np.empty(len(values))
+    ranks[order] = np.repeat((first + 1 + ends) / 2, ends - first)
+    return ranks
+
+
 def advantage(members: Floats, others: Floats) -> tuple[float, float]:
     """2 AUC - 1 in -1 .. 1 of independent scores, ties counted half, and its variance.
 
@@ -126,9 +138,9 @@ def advantage(members: Floats, others: Floats) -> tuple[float, float]:
     side has no variance to show: infinite.
     """
     m, n = len(members), len(others)
-    ranks = stats.rankdata(np.concatenate([members, others]))
-    above = (ranks[:m] - stats.rankdata(members)) / n
-    below = 1 - (ranks[m:] - stats.rankdata(others)) / m
+    ranks = mid_ranks(np.concatenate([members, others]))
+    above = (ranks[:m] - mid_ranks(members)) / n
+    below = 1 - (ranks[m:] - mid_ranks(others)) / m
     if min(m, n) < 2:
         return 2 * float(above.mean()) - 1, float("inf")
     spread = sum(float(np.var(part, ddof=1)) / len(part) for part in (above, below))

@@ -140,6 +140,16 @@ def test_fresh_entities_are_clean_and_a_copy_of_train_is_the_worst(metric, seed,
     assert worst.value > 0.95
 
 
+@pytest.mark.parametrize("metric", IDS)
+def test_a_brief_comparison_reads_the_same_value_and_limits(metric, toys):
+    """What the null leaves out is nothing that it prints."""
+    whole, brief = read(metric, toys), read(metric, replace(toys, brief=True))
+    assert type(whole) is type(brief)
+    if isinstance(whole, Measurement):
+        for name in ("value", "lower", "upper", "bound_lower", "bound_upper", "n", "method"):
+            assert getattr(whole, name) == getattr(brief, name)
+
+
 @pytest.mark.parametrize("metric", laws.under("best"))
 def test_a_copy_of_the_reference_is_the_best(metric, toys, remake):
     of_train = metric in {"autocorrelation", "calendar_correlation", "forecast_utility"}

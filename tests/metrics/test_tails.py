@@ -6,14 +6,23 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 
 from synth_contracts.metrics.controls.probes import _Sides
 from synth_contracts.metrics.intervals import Interval, korn_graubard
-from synth_contracts.metrics.tails import Ranking, advantage, precision
+from synth_contracts.metrics.tails import Ranking, advantage, mid_ranks, precision
 
 
 def ranking(members: np.ndarray, others: np.ndarray, owners: np.ndarray) -> Ranking:
     return Ranking.of(members, owners, others, owners, float(len(owners)), np.random.default_rng(1))
+
+
+def test_equal_values_share_the_mean_of_their_ranks():
+    assert mid_ranks(np.array([5.0, 1.0, 5.0, 9.0])).tolist() == [2.5, 1.0, 2.5, 4.0]
+    values = np.append(np.random.default_rng(2).integers(0, 50, 400), [np.inf, -np.inf, np.inf])
+    assert mid_ranks(values).tolist() == rankdata(values).tolist()
+    assert mid_ranks(np.empty(0)).shape == (0,)
+    assert np.isnan(mid_ranks(np.array([1.0, np.nan, 2.0]))).all()
 
 
 def test_rows_of_one_entity_are_one_witness():

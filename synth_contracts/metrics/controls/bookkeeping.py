@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse, stats
+from scipy import sparse, special
 
 from synth_contracts.metrics import attacks
 from synth_contracts.metrics.attacks import Calendar, Nearby
@@ -22,6 +22,7 @@ from synth_contracts.metrics.cells import Floats, Ints
 from synth_contracts.metrics.comparison import Comparison
 from synth_contracts.metrics.controls.plants import Plants
 from synth_contracts.metrics.controls.reach import Reach
+from synth_contracts.metrics.tails import mid_ranks
 
 
 @dataclass(frozen=True)
@@ -246,8 +247,8 @@ class _Depth:
         self._place[order] = np.arange(rows)
         self._entity, self._entities = entity[order], entities
         # twice a rank less 2, as ties have ranks of halves
-        self._rank = np.rint(2 * stats.rankdata(self._sorted)).astype(np.int64) - 2
-        self._normal = stats.norm.ppf((np.arange(2, 2 * rows + 1) / 2 - 0.5) / rows)
+        self._rank = np.rint(2 * mid_ranks(self._sorted)).astype(np.int64) - 2
+        self._normal = special.ndtri((np.arange(2, 2 * rows + 1) / 2 - 0.5) / rows)
 
     def sums(self, real: Ints, ratio: Floats) -> Floats:
         """Sum of normal scores of each entity when the rows ``real`` have the scores ``ratio``."""
@@ -285,7 +286,7 @@ class _Totals:
         self._size = float(max((entity < candidates.members).sum(), 1))
         shape = (candidates.entities, len(calendar.published))
         self._entities, self._known = shape[0], bool(known.any())
-        self._parts: list[tuple[Floats, sparse.csr_array, sparse.csr_array]] = []
+        self._parts: list[tuple[attacks.Rest, sparse.csr_array, sparse.csr_array]] = []
         for side in (False, True):
             apart = (entity >= candidates.members) & (half[entity] != side)
             totals = np.bincount(day[apart], minlength=shape[1]).astype(np.float64)
@@ -295,7 +296,7 @@ class _Totals:
             counts = sparse.coo_array(
                 (np.ones(int(mine.sum())), (entity[mine], day[mine])), shape=shape
             ).tocsr()
-            self._parts.append((totals, counts, counts.power(2)))
+            self._parts.append((attacks.Rest.of(totals), counts, counts.power(2)))
         self._name = comparison.schema.roles.time_index
         # the first day, from any row that has one
         row = int(np.argmax(known))
@@ -311,8 +312,9 @@ class _Totals:
         if not published.any() or not self._known:
             return None
         score: Floats = np.zeros(self._entities)
-        for totals, times, squares in self._parts:
-            gap, weight = attacks.tracing(published, totals)
+        ours = attacks.Rest.of(published)
+        for theirs, times, squares in self._parts:
+            gap, weight = attacks.tracing(ours, theirs)
             score += times @ gap - 0.5 / self._size * (squares @ weight)
         return score
 

@@ -91,6 +91,7 @@ def halved(comparison: Comparison) -> tuple[Comparison, str]:
         synthetic=part(holdout, order[:taken]),
         uncoarsened=None,
         earlier=(),
+        brief=True,
     )
     sampled = "" if taken == size else f", sampled from {size:,} for speed"
     what = (

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from scipy.special import betainc
-from scipy.stats import beta, rankdata
+from scipy.special import betainc, betaincinv
 
 from synth_contracts.contract.model import Rule
 from synth_contracts.metrics import attacks
@@ -31,7 +30,7 @@ from synth_contracts.metrics.privacy import (
     outlier_membership_inference,
     recognized_entities,
 )
-from synth_contracts.metrics.tails import Mask, precision
+from synth_contracts.metrics.tails import Mask, mid_ranks, precision
 
 
 @dataclass(frozen=True)
@@ -166,7 +165,7 @@ class Recognized:
         key = guesses, hits, tests
         if key not in self._low:
             level = 0.05 / tests
-            found = float(beta.ppf(level, hits, guesses - hits + 1)) if hits else 0.0
+            found = float(betaincinv(hits, guesses - hits + 1, level)) if hits else 0.0
             self._low[key] = found
         return self._low[key]
 
@@ -242,7 +241,7 @@ class Outlier:
         """|2 AUC - 1| of one attack after the rows ``real`` have moved."""
         total = self._total[name].copy()
         np.add.at(total, self._books.candidates.entity[real], moved)
-        ranks = rankdata(total[self._chosen] / self._rows[self._chosen])[self._member]
+        ranks = mid_ranks(total[self._chosen] / self._rows[self._chosen])[self._member]
         members, others = len(ranks), len(self._chosen) - len(ranks)
         # Mann and Whitney: the share of pairs in which the member ranks higher
         share = (float(ranks.mean()) - (members + 1) / 2) / others

@@ -73,7 +73,7 @@ def measure(comparison: Comparison, _column: str | None, options: Mapping[str, A
         f"its 28-day centred mean, {len(asked.lags)} lags; limits by {_HALVES} half-samples of "
         "entities",
         compared_with="train (the series needs the whole table)",
-        floor=_floor(comparison, asked, train, holdout),
+        floor=None if comparison.brief else _floor(comparison, asked, train, holdout),
         **limits(normal(value, float(np.var(spread)), lowest=0, highest=2)),
         details={
             "lags": [int(lag) for lag in asked.lags],

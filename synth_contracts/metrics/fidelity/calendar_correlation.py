@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import sparse, stats
+from scipy import sparse, special
 
 from synth_contracts.metrics.cells import Floats, Side
 from synth_contracts.metrics.comparison import Comparison
@@ -193,7 +193,7 @@ class _Attainable:
 
     def below(self, raw: float) -> bool:
         """Whether ``raw`` lies above it beyond chance (Fisher's z, one-sided 2.5 % each)."""
-        step = float(stats.norm.ppf(0.975)) / np.sqrt(max(self.periods - 3, 1))
+        step = float(special.ndtri(0.975)) / np.sqrt(max(self.periods - 3, 1))
         own, best = (float(np.arctanh(np.clip(x, -1, 1 - 1e-12))) for x in (raw, self.value))
         return bool(own - step > best + step)
 

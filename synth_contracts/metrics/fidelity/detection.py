@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -64,16 +64,8 @@ def measure(
         )
     seen, unseen, made = comparison.matched(0)
     found = told_apart(comparison, unseen, made, "value")
-    floor = told_apart(comparison, unseen, seen, "floor")
-    copies = told_apart(comparison, seen, made, "train")
-    raw = found
-    if comparison.coarsening is not None and comparison.coarsening.on:
-        raw = told_apart(comparison, holdout, synthetic, "value")
     interval = normal(found.value, found.variance, lowest=0, highest=1)
-    less = copies.value - found.value
-    spread = float(np.sqrt(copies.variance + found.variance))
-    nearer = normal(less, spread**2)
-    return Measurement(
+    measured = Measurement(
         metric=ID,
         value=found.value,
         n=found.rows,
@@ -83,8 +75,21 @@ def measure(
         "fold, up to "
         f"{MOST_ROWS} rows a side; limits from the placements, clustered by entity on both sides",
         compared_with="holdout",
-        floor=floor.value,
         **limits(interval),
+    )
+    if comparison.brief:
+        return measured
+    floor = told_apart(comparison, unseen, seen, "floor")
+    copies = told_apart(comparison, seen, made, "train")
+    raw = found
+    if comparison.coarsening is not None and comparison.coarsening.on:
+        raw = told_apart(comparison, holdout, synthetic, "value")
+    less = copies.value - found.value
+    spread = float(np.sqrt(copies.variance + found.variance))
+    nearer = normal(less, spread**2)
+    return replace(
+        measured,
+        floor=floor.value,
         details={
             "raw": raw.value,
             "entities": found.entities,

@@ -97,7 +97,9 @@ def measure(comparison: Comparison, _column: str | None, options: Mapping[str, A
         f"learned from train, {size} entities each; limits by {_HALVES} half-samples of entities "
         "(of the rows, not of the future, of which there is one)",
         compared_with="the same forecaster learned from train; tested on all real rows",
-        floor=_floor(comparison, asked, plan, (train, holdout), future),
+        floor=None
+        if comparison.brief
+        else _floor(comparison, asked, plan, (train, holdout), future),
         **limits(normal(ratio, float(np.var(spread)), lowest=0)),
         details={
             "horizon": plan.horizon,

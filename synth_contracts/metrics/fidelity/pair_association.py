@@ -56,8 +56,6 @@ def measure(
     views = [_tables(comparison, comparison.matched(i), i) for i in repeats]
     read = [(view.distance(2, 1), view.distance(0, 1)) for view in views]
     value, floor = (float(np.mean(each)) for each in zip(*read, strict=True))
-    coarsened = comparison.coarsening is not None and comparison.coarsening.on
-    plain = _tables(comparison, comparison.matched_raw(0), 0) if coarsened else views[0]
     return Measurement(
         metric=ID,
         value=value,
@@ -70,15 +68,21 @@ def measure(
         compared_with="holdout",
         floor=floor,
         **limits(normal(value, _variance(comparison, views[0]), lowest=0, highest=1)),
-        details={
-            "raw": plain.distance(2, 1),
-            "raw_floor": plain.distance(0, 1),
-            "worst_pair": views[0].worst(),
-            "bins": views[0].bins,
-            "entities": views[0].entities,
-            **_correlation_difference(comparison),
-        },
+        details={} if comparison.brief else _details(comparison, views[0]),
     )
+
+
+def _details(comparison: Comparison, view: _Tables) -> dict[str, Any]:
+    coarsened = comparison.coarsening is not None and comparison.coarsening.on
+    plain = _tables(comparison, comparison.matched_raw(0), 0) if coarsened else view
+    return {
+        "raw": plain.distance(2, 1),
+        "raw_floor": plain.distance(0, 1),
+        "worst_pair": view.worst(),
+        "bins": view.bins,
+        "entities": view.entities,
+        **_correlation_difference(comparison),
+    }
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from synth_contracts.metrics import cells, distributions, sensitive
 from synth_contracts.metrics.cells import Floats, Hashes, Ints, Side
@@ -220,7 +220,7 @@ def _interval(worst: Mapping[str, Any], sizes: tuple[int, int], looked: int) -> 
     for share, size in zip((worst["train"], worst["holdout"]), sizes, strict=True):
         moved = (share * size + 1) / (size + 2)
         variance += moved * (1 - moved) / (size + 2)
-    two, one = stats.norm.ppf([1 - 0.025 / looked, 1 - 0.05 / looked]) * np.sqrt(variance)
+    two, one = special.ndtri([1 - 0.025 / looked, 1 - 0.05 / looked]) * np.sqrt(variance)
     value = worst["value"]
     ends = (value - two, value + two, value - one, value + one)
     return Interval(*(float(np.clip(end, -1, 1)) for end in ends))

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from synth_contracts.metrics.cells import Floats
 from synth_contracts.metrics.comparison import Comparison
@@ -169,6 +168,8 @@ def chance(canaries: int, guesses: int, right: int, epsilon: float, delta: float
     P(W >= v) + 2 m delta max over i = 1 .. v of P(v - i <= W < v) / i
     (theorem 5.2 of arXiv 2305.08846; the second term holds for i up to m, and beyond v it shrinks).
     """
+    from scipy import stats  # dear to import, and asked for by few contracts
+
     binomial = stats.binom(guesses, 1 / (1 + np.exp(-epsilon)))
     tail = float(binomial.sf(right - 1))
     below = np.cumsum(binomial.pmf(np.arange(right - 1, -1, -1)))

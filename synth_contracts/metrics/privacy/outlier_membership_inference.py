@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from synth_contracts.metrics import attacks
 from synth_contracts.metrics.cells import Floats
@@ -82,7 +82,7 @@ def _mean(score: Floats, beyond: Mask, people: attacks.Candidates) -> Floats:
 def _read(scores: Mapping[str, Floats], member: Mask) -> Measurement:
     """What one family of attacks reads among the isolated; ``member`` tells who is one."""
     # two directions are looked at: one-sided bounds at half the level are the two-sided limits
-    wider = float(stats.norm.ppf(1 - 0.025 / len(scores)) / stats.norm.ppf(0.975))
+    wider = float(special.ndtri(1 - 0.025 / len(scores)) / special.ndtri(0.975))
     values: dict[str, float] = {}
     found: dict[str, Interval] = {}
     for name, believed in scores.items():

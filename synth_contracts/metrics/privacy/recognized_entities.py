@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from synth_contracts.metrics.cells import Floats
 from synth_contracts.metrics.comparison import Comparison
@@ -128,11 +128,11 @@ def recognized(scores: Floats, members: int, attacks: int, rng: np.random.Genera
             return guesses * (share - base) / (1 - base)
 
         def low(level: float, guesses: int = guesses, hits: int = hits) -> float:
-            return float(stats.beta.ppf(level, hits, guesses - hits + 1)) if hits else 0.0
+            return float(special.betaincinv(hits, guesses - hits + 1, level)) if hits else 0.0
 
         def high(level: float, guesses: int = guesses, hits: int = hits) -> float:
             missed = guesses - hits
-            return float(stats.beta.ppf(1 - level, hits + 1, missed)) if missed else 1.0
+            return float(special.betaincinv(hits + 1, missed, 1 - level)) if missed else 1.0
 
         two, one = 0.025 / tests, 0.05 / tests
         shares = (low(two), high(two), low(one), high(one))
