@@ -21,6 +21,9 @@ from synth_contracts.coarsening import entities_per_value
 _ONE_HOT = 8  # classes up to which a tree's squared error on indicators is the Gini index
 _EMBEDDING = 4
 _BINS = 12
+#: What a split must explain, in units of what one explains that has nothing to tell: its share of
+#: the variance is 1 / rows on average, and the best of many such is several times that.
+_GAIN = 6.0
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,11 @@ class LeafModel:
         predictors: Sequence[tuple[Variable, np.ndarray]],
         weights: np.ndarray | None = None,
     ) -> LeafModel:
-        """Grow the tree. ``weights`` sum to the number of entities (None: each row its own)."""
+        """Grow the tree. ``weights`` sum to the number of entities (None: each row its own).
+
+        Nodes that no split divides better than chance stay whole: leaves of rows that have nothing
+        in common but the values of other columns would give just these rows away.
+        """
         self.target, values = target
         self._variables = [variable for variable, _ in predictors]
         response = _response(self.target, values, predictors)
@@ -87,6 +94,7 @@ class LeafModel:
             self._tree = DecisionTreeRegressor(
                 min_samples_leaf=self._leaf_rows,
                 min_weight_fraction_leaf=min(0.5, self._leaf_entities / total),
+                min_impurity_decrease=_GAIN * _impurity(response, weight) / len(values),
                 random_state=self._seed,
             )
             matrix = self._matrix([column for _, column in predictors])
@@ -157,6 +165,13 @@ def _response(
     if known.all():
         return scores[:, None]
     return np.column_stack([scores, 2.0 * known])
+
+
+def _impurity(response: np.ndarray, weight: np.ndarray) -> float:
+    """Weighted variance, mean over the columns: what a tree's root starts with."""
+    share = weight / weight.sum()
+    centre = share @ response
+    return float((share @ (response - centre) ** 2).mean())
 
 
 def _normal_scores(values: np.ndarray) -> np.ndarray:

@@ -1,7 +1,8 @@
 """How many rows each day has: a calendar model, simulated, never train's totals replayed.
 
-log mean = trend + weekday + day of month + month + holiday, fitted by penalised Poisson regression
-(McCullagh and Nelder 1989) with over-dispersion; what is left follows an autoregressive process.
+log mean = trend + weekday + day of month + month + holiday + breaks, fitted by penalised Poisson
+regression (McCullagh and Nelder 1989) with over-dispersion; what is left follows an autoregressive
+process.
 """
 
 from __future__ import annotations
@@ -18,6 +19,16 @@ from synth_contracts.generate.horizon import Known, continued
 _LAGS = 28
 _ORDER = 7
 _CANDIDATES = 100
+#: Changes of level: how many at most, days of those that end again, days on either side of one
+#: that stays, and how large its score statistic must be. Where nothing changed that is chi-squared
+#: of one degree; the largest over a year reaches 15 in one of 40 Poisson series.
+_BREAKS = 12
+_EPISODES = (7, 14, 28)
+_EDGE = 14
+_FEWEST = 5
+_CLEAR = 15.0
+#: Share of a change that must be new to the regression.
+_NEW = 0.05
 
 
 def holiday_names(country: str | None, days: pd.DatetimeIndex) -> dict[pd.Timestamp, str]:
@@ -72,16 +83,19 @@ class VolumeModel:
         self._country, self._period = country, period
 
     def fit(self, times: pd.DatetimeIndex) -> VolumeModel:
-        """Fit on the (non-missing) times of train."""
+        """Fit on the (non-missing) times of train; ``breaks`` says how many there are."""
         stamps = times.normalize()
         self.days = pd.date_range(stamps.min(), stamps.max(), freq="D")
         counts = np.bincount((stamps - self.days[0]).days, minlength=len(self.days)).astype(float)
         self._open = counts > 0
         design, penalty = self._design()
-        mean = _poisson(design[self._open], counts[self._open], penalty)
+        design = design[self._open]
+        mean, self.breaks = _broken(design, counts[self._open], penalty, np.flatnonzero(self._open))
         rest = np.log((counts[self._open] + 0.5) / (mean + 0.5))
         self._shape = mean / mean.sum()
         self._spread = max(float(rest.var()), 0.0)
+        # what counting so many rows adds by chance; counting the simulated ones adds its own
+        self._noise = float(np.mean(1 / np.maximum(mean, 1.0)))
         self._weights, self._innovation = _yule_walker(rest - rest.mean())
         self._acf = detrended_acf(counts)
         if self._period is not None:
@@ -128,8 +142,7 @@ class VolumeModel:
         Of many simulated series the one whose autocorrelation is nearest to train's is taken: one
         year's sample autocorrelation strays by .1 from its own process.
         """
-        noise = float(np.mean(1 / np.maximum(n * self._shape, 1e-9)))
-        scale = np.sqrt(max(self._spread - noise, 0.0) / max(self._spread, 1e-12))
+        scale = np.sqrt(max(self._spread - self._noise, 0.0) / max(self._spread, 1e-12))
         best, nearest = np.zeros(len(self.days), dtype=np.int64), np.inf
         for _ in range(_CANDIDATES):
             rest = self._residuals(int(self._open.sum()), rng) * scale
@@ -156,8 +169,10 @@ def _dummies(codes: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(np.eye(size)[codes])
 
 
-def _poisson(design: np.ndarray, counts: np.ndarray, penalty: np.ndarray) -> np.ndarray:
-    """Fitted means of a Poisson regression with Gaussian priors, by Newton's method."""
+def _poisson(
+    design: np.ndarray, counts: np.ndarray, penalty: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Fitted means and dispersion of a Poisson regression with Gaussian priors, by Newton."""
     beta = np.zeros(design.shape[1])
     beta[0] = np.log(counts.mean())
     dispersion = 1.0
@@ -170,7 +185,69 @@ def _poisson(design: np.ndarray, counts: np.ndarray, penalty: np.ndarray) -> np.
         beta = beta + step * min(1.0, 2.0 / max(float(np.abs(step).max()), 1e-12))
         if float(np.abs(step).max()) < 1e-8:
             break
-    return np.asarray(np.exp(np.clip(design @ beta, -20, 20)))
+    return np.asarray(np.exp(np.clip(design @ beta, -20, 20))), dispersion
+
+
+def _broken(
+    design: np.ndarray, counts: np.ndarray, penalty: np.ndarray, days: np.ndarray
+) -> tuple[np.ndarray, int]:
+    """Fitted means of the regression with breaks, and how many: the level changes overnight.
+
+    A campaign that ends, or a cohort that is complete, is no trend. The change whose score
+    statistic (Rao 1948) is largest joins the regression, as long as one is clear.
+
+    Args:
+        design: the regression's columns, one row per open day.
+        counts: rows of each open day.
+        penalty: prior precision of each column.
+        days: number of each open day, ascending.
+    """
+    mean, dispersion = _poisson(design, counts, penalty)
+    for count in range(_BREAKS):
+        found = _clearest(design, counts, penalty, mean, dispersion, days)
+        if found is None:
+            return mean, count
+        design = np.column_stack([design, found.astype(float)])
+        penalty = np.append(penalty, 1.0)
+        mean, dispersion = _poisson(design, counts, penalty)
+    return mean, _BREAKS
+
+
+def _clearest(
+    design: np.ndarray,
+    counts: np.ndarray,
+    penalty: np.ndarray,
+    mean: np.ndarray,
+    dispersion: float,
+    days: np.ndarray,
+) -> np.ndarray | None:
+    """Open days of the clearest change that the regression does not know; None where none is.
+
+    A change stays until the last day or ends after one of _EPISODES; one of fewer open days than
+    _FEWEST would repeat their totals.
+    """
+    weight = mean / dispersion
+    inverse = np.linalg.inv((design.T * weight) @ design + np.diag(penalty + 1e-8))
+    each = np.column_stack([(counts - mean) / dispersion, weight, design * weight[:, None]])
+    told = np.vstack([np.zeros(each.shape[1]), np.cumsum(each, axis=0)])
+    number = np.arange(len(days))
+    best, chosen = _CLEAR, None
+    for length in (*_EPISODES, None):
+        begin, end = number, np.searchsorted(days, days + (length or 0))
+        if length is None:
+            begin = number[(days >= days[0] + _EDGE) & (days <= days[-1] - _EDGE)]
+            end = np.full(len(begin), len(days))
+        inside = told[end] - told[begin]
+        score, own, cross = inside[:, 0], inside[:, 1], inside[:, 2:]
+        # what of the change is no mixture of columns that are there
+        left = own - np.einsum("ij,jk,ik->i", cross, inverse, cross)
+        news = (left > _NEW * own) & (end - begin >= _FEWEST)
+        clear = np.where(news, score**2 / np.maximum(left, 1e-12), 0.0)
+        at = int(np.argmax(clear)) if len(clear) else 0
+        if len(clear) and clear[at] > best:
+            best = float(clear[at])
+            chosen = (number >= begin[at]) & (number < end[at])
+    return chosen
 
 
 def _yule_walker(rest: np.ndarray) -> tuple[np.ndarray, float]:

@@ -101,6 +101,23 @@ def test_leaves_hold_many_rows_and_many_entities() -> None:
         assert len(np.unique(owners[inside])) >= 10
 
 
+def test_rows_are_not_parted_by_what_tells_nothing() -> None:
+    rng = np.random.default_rng(8)
+    predictors = [(Variable(f"x{i}"), rng.random(20_000)) for i in range(6)]
+    noise = LeafModel(leaf_rows=100, leaf_entities=10, seed=0).fit(
+        (Variable("y"), rng.random(20_000)), predictors
+    )
+    assert noise._tree is not None
+    # leaves of 100 rows would be fitted to these very rows
+    assert noise._tree.get_n_leaves() <= 50
+    told = predictors[2][1] + 0.1 * rng.random(20_000)
+    model = LeafModel(leaf_rows=100, leaf_entities=10, seed=0).fit(
+        (Variable("y"), told), predictors
+    )
+    drawn = model.draw([column for _, column in predictors], 20_000, rng)
+    assert np.corrcoef(drawn, told)[0, 1] > 0.98
+
+
 def test_draws_keep_spikes_decimals_and_missing_values() -> None:
     rng = np.random.default_rng(2)
     values = np.round(rng.gamma(2, 10, 5_000), 2)
@@ -192,6 +209,19 @@ def test_simulated_days_repeat_the_rhythm_and_not_the_days() -> None:
         assert series.sum() == 40_000
         assert np.abs(detrended_acf(series) - real).max() <= 0.15
     assert not (made[0] == made[1]).all()
+
+
+def test_a_cohort_that_is_complete_is_a_break_and_chance_is_none() -> None:
+    counts = weekly(364, 3)
+    steady = VolumeModel("US").fit(days(counts))
+    assert steady.breaks == 0
+    counts[:90] *= 3  # a campaign for new customers ends from one day to the next
+    counts[200:207] += 120  # a week's sale
+    model = VolumeModel("US").fit(days(counts))
+    assert model.breaks >= 2
+    made = np.mean([model.sample(40_000, np.random.default_rng(seed)) for seed in range(5)], axis=0)
+    assert made[80:90].mean() > 2.5 * made[90:100].mean()
+    assert made[200:207].mean() > 1.6 * made[[*range(186, 200), *range(207, 221)]].mean()
 
 
 def test_acf_of_a_pure_week_is_one_at_lag_seven() -> None:
