@@ -19,6 +19,7 @@ from synth_contracts.contract.model import (
     Rule,
     SourceRef,
 )
+from synth_contracts.contract.parameters import ParameterSpec
 from synth_contracts.contract.rules import EXPECTATIONS, RULES
 from synth_contracts.contract.servers import interpolate
 
@@ -34,6 +35,7 @@ __all__ = [
     "LintReport",
     "NotAsked",
     "Outliers",
+    "ParameterSpec",
     "Roles",
     "Rule",
     "SourceRef",

@@ -226,6 +226,7 @@ def expand(contract: Contract) -> dict[str, Any]:
                 "outliers": _camel(asdict(generator.outliers), keep={"other_value"}),
                 "parameters": {n: _plain(value) for n, value in generator.parameters.items()},
                 **({"dp": generator.guarantee.expanded()} if generator.guarantee else {}),
+                **_plugin(generator.plugin),
             },
         },
         "rules": [_camel(asdict(rule), keep={"options"}) for rule in contract.rules],
@@ -237,6 +238,10 @@ def expand(contract: Contract) -> dict[str, Any]:
 
 def _rows(generator: GeneratorSpec) -> str:
     return "noisy" if generator.guarantee else "source"
+
+
+def _plugin(plugin: tuple[str, str] | None) -> dict[str, Any]:
+    return {"plugin": {"distribution": plugin[0], "version": plugin[1]}} if plugin else {}
 
 
 def _calendar(calendar: Calendar) -> dict[str, Any] | bool:

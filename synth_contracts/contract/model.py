@@ -127,6 +127,8 @@ class GeneratorSpec:
     period: Period | None = None
     #: differential privacy: of ``dp_marginals`` alone
     guarantee: Guarantee | None = None
+    #: (distribution, version) of a generator that is not built in
+    plugin: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)

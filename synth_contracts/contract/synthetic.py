@@ -24,6 +24,7 @@ from synth_contracts.contract.model import (
     Roles,
 )
 from synth_contracts.contract.parameters import faults_together
+from synth_contracts.contract.plugins import Plugin, PluginFault, find_plugin, plugin_names
 from synth_contracts.contract.rules import DEFAULT_K, SAME_DAYS, preset_rules
 
 _ROLES = {
@@ -240,13 +241,8 @@ def _generator(
 ) -> GeneratorSpec:
     raw: Map = section.get("generator") or Map()
     kind = raw.get("type", "calendar_cart")
-    spec = GENERATORS.get(kind)
-    if spec is None:
-        problems.add(
-            raw.values_at["type"],
-            f"generator.type `{kind[:80]}` does not exist",
-            suggest(kind, GENERATORS, "available"),
-        )
+    plugin = _plugin(raw, kind, problems)
+    spec = plugin.spec if plugin else GENERATORS.get(kind)
     guarantee = None
     if spec is not None and spec.private:
         guarantee = read_guarantee(raw, columns, roles, codes, problems)
@@ -267,17 +263,26 @@ def _generator(
         )
     rows = raw.get("rows", "source")
     outliers = _outliers(raw, known, codes, problems)
+    whole = plugin is not None and not plugin.rows
+    for key in ("calendar", "period"):
+        if whole and raw.get(key) not in (None, False):
+            problems.add(
+                raw.keys_at[key],
+                f"{known.name} makes whole tables: what it knows of the calendar is its own",
+                "take it out",
+            )
     return GeneratorSpec(
         type=kind,
         rows=None if rows in {"source", "noisy"} else rows,
         fit_rows=raw.get("fitRows"),
         seed=raw.get("seed", 0),
         # with a guarantee nothing reads train but its mechanism
-        calendar=Calendar(enabled=False) if known.private else _calendar(raw, problems),
+        calendar=Calendar(enabled=False) if known.private or whole else _calendar(raw, problems),
         outliers=Outliers(False, False, False) if known.private else outliers,
-        parameters=_parameters(raw, kind, columns, problems),
+        parameters=_parameters(raw, spec, columns, problems),
         period=_period(raw, problems),
         guarantee=guarantee,
+        plugin=(plugin.distribution, plugin.version) if plugin else None,
     )
 
 
@@ -336,6 +341,22 @@ def _period_is_judged(
             "the synthetic table, and days beyond the source cannot keep or be asked them",
             f"write `disable: [{', '.join(asked)}]` where the period leaves the source",
         )
+
+
+def _plugin(raw: Map, kind: str, problems: Problems) -> Plugin | None:
+    """The plugin that ``type`` names; None for a built-in generator, and for none at all."""
+    try:
+        plugin = find_plugin(kind)
+    except PluginFault as fault:
+        problems.add(raw.values_at.get("type", raw.at), fault.message, fault.mend)
+        return None
+    if plugin is None and kind not in GENERATORS:
+        problems.add(
+            raw.values_at["type"],
+            f"generator.type `{kind[:80]}` does not exist",
+            suggest(kind, [*GENERATORS, *plugin_names()], "available"),
+        )
+    return plugin
 
 
 def _calendar(raw: Map, problems: Problems) -> Calendar:
@@ -425,9 +446,8 @@ def _outliers(
 
 
 def _parameters(
-    raw: Map, kind: str, columns: tuple[Column, ...], problems: Problems
+    raw: Map, spec: GeneratorType | None, columns: tuple[Column, ...], problems: Problems
 ) -> dict[str, Any]:
-    spec = GENERATORS.get(kind)
     given: Map = raw.get("parameters") or Map()
     if spec is None:
         return {}
@@ -437,7 +457,7 @@ def _parameters(
         if parameter is None:
             problems.add(
                 given.keys_at[name],
-                f"{kind} has no parameter `{name[:80]}`",
+                f"{spec.name} has no parameter `{name[:80]}`",
                 suggest(name, spec.parameters),
             )
         elif fault := parameter.fault(value):

@@ -11,6 +11,7 @@ import pandas as pd
 from synth_contracts.contract.document import suggest
 from synth_contracts.contract.generators import GENERATORS as CATALOG
 from synth_contracts.contract.model import Contract
+from synth_contracts.contract.plugins import plugin_names
 from synth_contracts.errors import GenerationError
 from synth_contracts.generate.base import (
     Generator,
@@ -111,13 +112,52 @@ def generate(
             generator that made other rows or columns than it was asked for, or rows that break a
             declared constraint however often they are drawn again.
     """
-    spec = contract.generator
-    if spec.type not in GENERATORS:
+    try:
+        return produce(
+            make(contract, progress), contract, train, schema,
+            secret_seed=secret_seed, rows=rows, progress=progress, spend=spend,
+        )  # fmt: skip
+    except MemoryError:
         raise GenerationError(
-            f"unknown generator {spec.type!r}",
+            f"{contract.generator.type} ran out of memory", where="generator",
+            mend="make fewer rows, or fit on fewer where the generator can",
+        ) from None  # fmt: skip
+
+
+def make(contract: Contract, progress: Progress) -> Generator:
+    """The generator that the contract names, not yet fitted.
+
+    Raises:
+        GenerationError: there is none of that name, or a parameter of it is wrong.
+    """
+    kind = contract.generator.type
+    if kind in GENERATORS:
+        return GENERATORS[kind](contract, progress)
+    from synth_contracts.generate.guest import installed_guest
+
+    found = installed_guest(contract, progress)
+    if found is None:
+        raise GenerationError(
+            f"unknown generator {kind!r}",
             where="generator.type",
-            mend=suggest(spec.type, GENERATORS),
+            mend=suggest(kind, [*GENERATORS, *plugin_names()]),
         )
+    return found
+
+
+def produce(
+    generator: Generator,
+    contract: Contract,
+    train: pd.DataFrame,
+    schema: TableSchema,
+    *,
+    secret_seed: int,
+    rows: int | None,
+    progress: Progress,
+    spend: Spend | None = None,
+) -> Produced:
+    """What ``generate`` does, with a generator that is made already."""
+    spec = contract.generator
     private = spec.type in CATALOG and CATALOG[spec.type].private
     if rows is None and not private:
         raise GenerationError("no number of rows is given", where="generator.rows")
@@ -134,7 +174,6 @@ def generate(
         learned = reshaped.schema
         if key:
             features[key] = entities
-        generator = GENERATORS[spec.type](contract, progress)
         if isinstance(generator, Private):
             generator.spend = spend
         generator.fit(features, schema.roles, learned, np.random.default_rng([secret_seed, 1]))
