@@ -182,7 +182,6 @@ def test_a_faulty_plugin_ends_the_build_without_its_words(
     ("code", "points", "kind", "words"),
     [
         (EXAMPLE, "ctgan = acme_odd:AcmeRows", "ctgan", "has the name of a built-in one"),
-        (EXAMPLE, "dp_marginals = acme_odd:AcmeRows", "dp_marginals", "name of a built-in"),
         ("import no_such_module", "odd = acme_odd:AcmeRows", "odd",
          "cannot be loaded: ModuleNotFoundError: No module named 'no_such_module'"),
         (EXAMPLE, "odd = acme_odd:NoSuch", "odd", "cannot be loaded: AttributeError"),
