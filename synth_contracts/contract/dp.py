@@ -100,6 +100,7 @@ def read_guarantee(
         domains=domains,
         pairs=pairs,
         days=days,
+        publish_results=dp.get("publishResults", False) is True,
     )
 
 

@@ -38,6 +38,8 @@ from synth_contracts.contract.rules import (
     preset_rules,
 )
 
+#: Asked of every generator with a guarantee, whatever the preset; nothing disables it.
+CLAIM_RULE = "empirical_epsilon"
 _NUMERIC = {"integer", "number"}
 _NAMED = {"text", "code", "boolean"}
 _NOT_GENERATED = {"pii", "direct-identifier"}
@@ -49,6 +51,7 @@ def expand_rules(
     missing: Mapping[Need, str],
     explicit: Sequence[Rule],
     disabled: Sequence[str],
+    claim: float | None = None,
 ) -> tuple[tuple[Rule, ...], tuple[NotAsked, ...], tuple[str, ...]]:
     """(rules, not asked, report only) of a preset and a contract's own rules.
 
@@ -58,6 +61,7 @@ def expand_rules(
         missing: what the contract or table does not have, with the words for it.
         explicit: the contract's own rules; one with a preset rule's id overrides that rule.
         disabled: preset rules that the contract takes out.
+        claim: the epsilon that the generator claims; an audit must not refute it.
     """
     own = {rule.id: rule for rule in explicit}
     rules: list[Rule] = []
@@ -76,6 +80,12 @@ def expand_rules(
             report.append(rule_id)
         else:
             rules.append(_from_preset(spec, limit, k, preset))
+    if claim is not None:
+        spec = RULES[CLAIM_RULE]
+        if CLAIM_RULE in own:
+            rules.append(_overridden(own.pop(CLAIM_RULE), spec, claim, k))
+        else:
+            rules.append(_from_preset(spec, claim, k, preset))
     return (*rules, *own.values()), tuple(not_asked), tuple(report)
 
 
@@ -175,6 +185,7 @@ def settle(contract: Contract, kinds: Mapping[str, str]) -> Contract:
         missing_needs(contract.roles, contract.columns, kinds),
         [rule for rule in contract.rules if rule.origin == "contract"],
         [item.id for item in contract.not_asked if item.disabled],
+        contract.generator.claim,
     )
     text_only = tuple(item for item in contract.not_asked if item.reason == "text only")
     return with_digest(

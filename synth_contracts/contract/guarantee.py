@@ -75,6 +75,8 @@ class Guarantee:
     domains: Mapping[str, Domain] = field(default_factory=dict)
     pairs: tuple[tuple[str, str], ...] = ()
     days: DailySeries | None = None
+    #: whether what was measured on real rows may leave the house with the release
+    publish_results: bool = False
 
     def domain(self, name: str) -> Domain | None:
         """What is declared of the column of that name (case-insensitive)."""
@@ -92,6 +94,7 @@ class Guarantee:
             "maxRowsPerEntity": self.rows_per_entity,
             "columns": {name: _expanded(domain) for name, domain in self.domains.items()},
             "pairs": [list(pair) for pair in self.pairs],
+            "publishResults": self.publish_results,
             "days": None
             if days is None
             else {

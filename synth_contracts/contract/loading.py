@@ -120,6 +120,7 @@ def _read(path: Path, seen: dict[str, Path], problems: Problems) -> Contract | N
         missing_needs(synthetic.roles, columns, None),
         quality.rules,
         synthetic.disabled,
+        synthetic.generator.claim,
     )
     if not problems:
         _check_privacy(rules, section or table, problems)

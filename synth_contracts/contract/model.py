@@ -130,6 +130,11 @@ class GeneratorSpec:
     #: (distribution, version) of a generator that is not built in
     plugin: tuple[str, str] | None = None
 
+    @property
+    def claim(self) -> float | None:
+        """The epsilon that is claimed; None without a guarantee."""
+        return self.guarantee.epsilon if self.guarantee else None
+
 
 @dataclass(frozen=True)
 class Rule:

@@ -118,6 +118,9 @@ def _dp_section() -> dict[str, Any]:
                 "default": [],
                 "description": "Pairs of columns whose joint counts are released.",
             },
+            publishResults=_bool(
+                "Let what was measured on real rows leave the house with the release.", False
+            ),
             days=_object(
                 "The daily series of the time index, released by itself.",
                 start={"type": "string", "description": "First day, as 2017-01-01."},

@@ -198,7 +198,6 @@ def _provenance(run: Judged, attempt: int) -> dict[str, Any]:
         "tries": repeated_tries(contract, run.evaluation, attempt),
         "versions": versions(),
         "timings": {step: round(seconds, 3) for step, seconds in run.clock.seconds.items()},
-        "differential_privacy": "none",
     }
 
 

@@ -30,6 +30,7 @@ from synth_contracts.release.verify import (
     statement_digest,
 )
 from synth_contracts.report.card import json_text
+from synth_contracts.report.guarantee import withholds
 from synth_contracts.report.numbers import rounded
 from synth_contracts.signing.dsse import sign_statement
 from synth_contracts.signing.jsontext import dump_canonical
@@ -237,7 +238,7 @@ def _write(
                 "text_sha256": sha256(contract.text),
                 "loosened": list(contract.loosened),
             },
-            "verdict": verdict_summary(verdict),
+            "verdict": verdict_summary(verdict, numbers=not withholds(contract, "analyst")),
             "cards": card_digests,
             **{name: provenance[name] for name in PROVENANCE},
             "mode": provenance.get("mode", "local"),
@@ -290,8 +291,8 @@ def _write(
     return registry.released(contract.table)
 
 
-def verdict_summary(verdict: Verdict) -> dict[str, Any]:
-    """The verdict as it may leave the house: every rule, its numbers rounded."""
+def verdict_summary(verdict: Verdict, *, numbers: bool = True) -> dict[str, Any]:
+    """The verdict as it may leave the house: every rule, its numbers rounded or left out."""
     return {
         "outcome": verdict.outcome.value,
         "rules": [
@@ -300,7 +301,7 @@ def verdict_summary(verdict: Verdict) -> dict[str, Any]:
                 "status": state.status,
                 "operator": state.operator,
                 "threshold": state.threshold,
-                "number": rounded(state.number, state.threshold),
+                "number": rounded(state.number, state.threshold) if numbers else None,
                 **({"column": state.column} if state.column else {}),
             }
             for state in verdict.states

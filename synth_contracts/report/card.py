@@ -21,6 +21,7 @@ from synth_contracts.report.attacks import attack_rows
 from synth_contracts.report.beside import beside_rows
 from synth_contracts.report.controls import controls, noun
 from synth_contracts.report.figures import figures
+from synth_contracts.report.guarantee import in_words, limits_of, withhold, withholds
 from synth_contracts.report.limits import limits, not_measured
 from synth_contracts.report.meanings import meaning_of
 from synth_contracts.report.numbers import finite, plain, rounded, rounded_count
@@ -77,9 +78,8 @@ def build_card(
             ``rows_digest``, ``split`` (holdout, entities_train, entities_holdout), ``generator``
             (type and settings), ``versions``, ``timings`` (seconds), ``attempt``,
             ``max_attempts``, ``tries`` (what trying again comes to, a sentence),
-            ``differential_privacy``, ``source_commitment``,
-            ``seed_commitment``, ``split_commitment``. Other keys are ignored, so that nothing
-            reaches the analyst's card by accident.
+            ``source_commitment``, ``seed_commitment``, ``split_commitment``. Other keys are
+            ignored, so that nothing reaches the analyst's card by accident.
         attempts: oldest first, this one last: ``run_id``, ``at``, ``outcome``, ``broken``.
         docs_link: address of the Data Docs page, relative to the card; owner only.
         audience: ``owner`` or ``analyst``.
@@ -109,11 +109,13 @@ def build_card(
         "provenance": _provenance(contract, evaluation, verdict, provenance, audience),
         "attempts": _attempts(contract, attempts, provenance),
         "not_measured": not_measured(evaluation, audience),
-        "limits": limits(contract, evaluation, control, audience),
+        "limits": [*limits_of(contract), *limits(contract, evaluation, control, audience)],
         "verify": _verify(contract),
         "sign_off": _sign_off(verdict, provenance),
         "docs": docs_link if audience == "owner" else None,
     }
+    if withholds(contract, audience):
+        body = withhold(body)
     facts = plain(body)
     digest = hashlib.sha256(json_text(facts).encode("utf-8")).hexdigest()
     html = render(facts, digest)
@@ -212,7 +214,7 @@ def _facts(
         "purpose": words.get("purpose"),
         "use": words.get("usage"),
         "limitations": words.get("limitations"),
-        "differential_privacy": provenance.get("differential_privacy") or "none",
+        "differential_privacy": in_words(contract.generator.guarantee),
         "replayed": _replayed(contract),
         "attempt": provenance.get("attempt"),
         "most_attempts": provenance.get("max_attempts") or contract.export.max_attempts,

@@ -170,3 +170,31 @@ def test_rings_of_pairs_join_their_columns_into_one_clique():
     assert largest_clique(size, [("a", "b"), ("b", "c"), ("c", "d")]) == (1200, ("c", "d"))
     assert largest_clique(size, [("a", "b"), ("b", "c"), ("a", "c")]) == (6000, ("a", "b", "c"))
     assert largest_clique(size, [])[0] == 40
+
+
+def claimed(contract):
+    return [rule for rule in contract.rules if rule.metric == "empirical_epsilon"]
+
+
+def test_an_audit_must_not_refute_the_claim(bend):
+    (rule,) = claimed(load_contract(bend()))
+    assert (rule.threshold, rule.judged, rule.severity) == (2.0, "lower", "error")
+    assert rule.options == {"canaries": 2000}
+    (rule,) = claimed(load_contract(bend(("epsilon: 2\n", "epsilon: 0.5\n"))))
+    assert rule.threshold == 0.5
+
+
+def test_the_rule_of_the_claim_can_be_tightened_loosened_by_name_and_not_disabled(bend, faults):
+    quality = (
+        "    quality:\n      - {id: empirical_epsilon, type: custom, engine: greatExpectations, "
+        "implementation: {type: expect_table_empirical_epsilon_to_be_at_most, "
+        "kwargs: {max_value: %s}}}\n    customProperties:\n"
+    )
+    (rule,) = claimed(load_contract(bend(("    customProperties:\n", quality % 5))))
+    assert rule.loosened
+    (rule,) = claimed(load_contract(bend(("    customProperties:\n", quality % 1))))
+    assert not rule.loosened
+    report = faults(
+        ("preset: exploratory", "preset: exploratory\n          disable: [empirical_epsilon]")
+    )
+    assert "no rule `empirical_epsilon` to disable" in str(report.problems[0])
