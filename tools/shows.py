@@ -102,6 +102,8 @@ def project(
     """A project of its own with one table's contract, a little changed; its environment."""
     import duckdb
 
+    from synth_contracts import load_contract
+
     (folder / "contracts").mkdir(parents=True)
     (folder / "warehouse").mkdir(mode=0o700)
     text = CONTRACTS[table].read_text()
@@ -122,10 +124,16 @@ def project(
     if frame is None:
         raise SystemExit(f"{table} is not at hand")
     name = "transactions" if table == "baskets" else table
+    declared = load_contract(CONTRACTS[table]).columns
     with duckdb.connect(str(folder / "warehouse" / "source.duckdb")) as connection:
         connection.execute("CREATE SCHEMA raw")
         connection.register("frame", frame)
-        connection.execute(f"CREATE TABLE raw.{name} AS SELECT * FROM frame")
+        # pandas has no dates: a column that the contract declares one is one in the source
+        dates = [
+            f'CAST("{c.name}" AS DATE) AS "{c.name}"' for c in declared if c.logical_type == "date"
+        ]
+        chosen = f"* REPLACE ({', '.join(dates)})" if dates else "*"
+        connection.execute(f"CREATE TABLE raw.{name} AS SELECT {chosen} FROM frame")
     return {
         "SYNTH_CONTRACTS_KEYS": str(folder / "keys"),
         "SYNTH_SOURCE": str(folder / "warehouse" / "source.duckdb"),

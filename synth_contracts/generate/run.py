@@ -22,6 +22,7 @@ from synth_contracts.generate.base import (
     Spend,
 )
 from synth_contracts.generate.keep import Keeper
+from synth_contracts.generate.keyless import Keyless
 from synth_contracts.generate.keys import fresh_keys, made_afresh, numbered_column, numbered_keys
 from synth_contracts.generate.protect import protect
 from synth_contracts.generate.recode import recode_table
@@ -171,7 +172,9 @@ def produce(
         ordered = _sorted(train[[*fitted, *([key] if key else [])]])
         entities = _entities(ordered[key]) if key else np.arange(len(ordered))
         reshaped, features = _prepared(ordered[fitted], entities, schema, contract, private)
-        learned = reshaped.schema
+        keyless = Keyless.of(ordered[key] if key and not private else None, schema, contract.k)
+        learned = keyless.schema(reshaped.schema)
+        features = keyless.mark(features)
         if key:
             features[key] = entities
         if isinstance(generator, Private):
@@ -183,6 +186,7 @@ def produce(
         sampled = generator.sample(rows, np.random.default_rng([secret_seed, 2]))
         _check(sampled, features, rows, learned)
         owner = sampled.frame[key].to_numpy(dtype=np.int64) if key else np.arange(rows)
+        sampled, owner, keyed = keyless.taken(sampled, owner)
         keeper = Keeper(schema, reshaped, sampled, owner, progress)
         stream = np.random.default_rng([secret_seed, 4])
         keeper.mend(stream)
@@ -192,7 +196,8 @@ def produce(
             frame = recode_table(frame, owner, learned, contract)
             frame = sampled.redraw(frame) if sampled.redraw else frame
         frame = keeper.finish(frame, stream)
-        order, keys = _names(frame, owner, schema, np.random.default_rng([secret_seed, 3]))
+        stream = np.random.default_rng([secret_seed, 3])
+        order, keys = _names(frame, owner, keyed, schema, stream)
         made = _finish(frame, order, keys, schema)
         return Produced(made, _uncoarsened(sampled.frame, order, keys, schema), generator.notes)
 
@@ -282,12 +287,19 @@ def _entities(column: pd.Series) -> np.ndarray:
 
 
 def _names(
-    frame: pd.DataFrame, owner: np.ndarray, schema: TableSchema, rng: np.random.Generator
+    frame: pd.DataFrame,
+    owner: np.ndarray,
+    keyed: int,
+    schema: TableSchema,
+    rng: np.random.Generator,
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The final order of rows (by time where there is one), and fresh keys in that order."""
+    """The final order of rows (by time where there is one), and fresh keys in that order.
+
+    Entities from ``keyed`` on have none.
+    """
     time = schema.roles.time_index
     count = int(owner.max()) + 1
-    names = rng.permutation(count)
+    names = np.append(rng.permutation(keyed), np.arange(keyed, count))
     if time in frame.columns:
         order = np.lexsort((names[owner], frame[time].to_numpy()))
     else:
@@ -296,7 +308,8 @@ def _names(
     numbered = numbered_column(schema)
     for field in schema.released:
         if field.name == schema.roles.entity_key:
-            keys[field.name] = fresh_keys(field, count, rng)[names[owner[order]]]
+            fresh = np.append(fresh_keys(field, keyed, rng), [None] * (count - keyed))
+            keys[field.name] = fresh[names[owner[order]]]
         elif field.name == numbered:
             keys[field.name] = numbered_keys(owner[order])
         elif made_afresh(field):
