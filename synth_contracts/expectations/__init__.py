@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 _CATALOG = f"{__name__}.catalog"
 
-# here, since this runs before any module of ours that imports Great Expectations
-import_urllib3()
-registering.when_imported("great_expectations", _CATALOG)
+registering.when_imported("great_expectations", _CATALOG, before=import_urllib3)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,8 @@
 """Great Expectations' imports, kept from opening a socket.
 
 Great Expectations imports urllib3, which binds a socket to ``::1`` as it is imported, to find out
-whether the machine speaks IPv6. A run of ours opens no inet socket, so urllib3 is imported here
-first and told what Python itself says.
+whether the machine speaks IPv6. A run of ours opens no inet socket, so urllib3 is imported right
+before it and told what Python itself says.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ of the two is imported first, and without paying for Great Expectations where no
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -16,19 +16,22 @@ from importlib.util import find_spec
 from types import ModuleType
 
 
-def when_imported(name: str, then: str) -> None:
-    """Import ``then`` now if ``name`` is imported already, else right after its import."""
+def when_imported(name: str, then: str, *, before: Callable[[], None]) -> None:
+    """Import ``then`` now if ``name`` is imported already, else right after its import.
+
+    ``before`` is called right before that import.
+    """
     if name in sys.modules:
         import_module(then)
     else:
-        sys.meta_path.insert(0, _Finder(name, then))
+        sys.meta_path.insert(0, _Finder(name, then, before))
 
 
 class _Finder(MetaPathFinder):
     """Finds one module by the other finders, once, and has its loader import another after it."""
 
-    def __init__(self, name: str, then: str) -> None:
-        self._name, self._then = name, then
+    def __init__(self, name: str, then: str, before: Callable[[], None]) -> None:
+        self._name, self._then, self._before = name, then, before
 
     def find_spec(
         self,
@@ -41,20 +44,21 @@ class _Finder(MetaPathFinder):
         sys.meta_path.remove(self)
         spec = find_spec(fullname)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader, self._then)
+            spec.loader = _Loader(spec.loader, self._then, self._before)
         return spec
 
 
 class _Loader(Loader):
-    """Another loader, with an import after it."""
+    """Another loader, with a call before and an import after it."""
 
-    def __init__(self, loader: Loader, then: str) -> None:
-        self._loader, self._then = loader, then
+    def __init__(self, loader: Loader, then: str, before: Callable[[], None]) -> None:
+        self._loader, self._then, self._before = loader, then, before
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
+        self._before()
         self._loader.exec_module(module)
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader

@@ -338,8 +338,8 @@ def tracing(published: Rest, totals: Rest) -> tuple[Floats, Floats]:
     # half a row keeps a day that nobody used from weighing infinitely
     weight = 1 / ((published.expected + totals.expected) / 2 + 0.5 / rows)
     most = _FARTHEST / np.sqrt(weight * rows)
-    ours = np.clip(published.share, -most, most)
-    theirs = np.clip(totals.share, -most, most)
+    ours = np.minimum(np.maximum(published.share, -most), most)
+    theirs = np.minimum(np.maximum(totals.share, -most), most)
     power = float(weight @ theirs**2)
     slope = np.clip(float(weight @ (ours * theirs)) / power, 0, 1) if power > 0 else 0.0
     return (ours - slope * theirs) * weight, weight

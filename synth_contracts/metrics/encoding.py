@@ -99,35 +99,40 @@ def _category(column: pd.Series, name: str) -> Callable[[pd.Series], Vectors]:
     if len(levels) <= HASHED:
         table = dict(zip(levels, np.eye(max(len(levels), 1)) * UNIT, strict=False))
     else:
-        table = {level: _hashed(name, level) for level in levels}
+        table = dict(zip(levels, _hashed(name, levels), strict=True))
     width = len(next(iter(table.values()), np.zeros(1)))
 
     def encode(part: pd.Series) -> Vectors:
         codes, values = pd.factorize(part, use_na_sentinel=False)
         rows = np.zeros((len(values), width))
-        for i, value in enumerate(values):
-            level = None if pd.isna(value) else value
+        new: list[int] = []
+        asked = [None if pd.isna(value) else value for value in values]
+        for i, level in enumerate(asked):
             if level in table:
                 rows[i] = table[level]
             elif width == HASHED:
-                rows[i] = _hashed(name, level)
+                new.append(i)
+        if new:
+            rows[new] = _hashed(name, [asked[i] for i in new])
         out: Vectors = rows.astype(np.float32)[codes]
         return out
 
     return encode
 
 
-def _hashed(name: str, level: str | None) -> npt.NDArray[np.float64]:
-    return hashed_direction(f"{name}\0{'null' if level is None else 'is ' + level}", HASHED) * UNIT
+def _hashed(name: str, levels: Sequence[str | None]) -> npt.NDArray[np.float64]:
+    texts = [f"{name}\0{'null' if level is None else 'is ' + level}" for level in levels]
+    return hashed_directions(texts, HASHED) * UNIT
 
 
-def hashed_direction(text: str, dimensions: int) -> npt.NDArray[np.float64]:
-    """A unit vector that depends on ``text`` alone, shape (dimensions,)."""
-    state = np.uint64(text_seed(text)) + np.arange(2 * dimensions, dtype=np.uint64)
+def hashed_directions(texts: Sequence[str], dimensions: int) -> npt.NDArray[np.float64]:
+    """A unit vector for each text that depends on it alone, shape (texts, dimensions)."""
+    seeds = np.array([text_seed(text) for text in texts], dtype=np.uint64)
+    state = np.add.outer(seeds, np.arange(2 * dimensions, dtype=np.uint64))
     uniform = (mix(state) >> np.uint64(11)).astype(np.float64) / 2.0**53
-    radius = np.sqrt(-2 * np.log1p(-uniform[:dimensions]))
-    normal = radius * np.cos(2 * np.pi * uniform[dimensions:])
-    return np.asarray(normal / np.linalg.norm(normal))
+    radius = np.sqrt(-2 * np.log1p(-uniform[:, :dimensions]))
+    normal = radius * np.cos(2 * np.pi * uniform[:, dimensions:])
+    return np.asarray(normal / np.sqrt(np.vecdot(normal, normal))[:, None])
 
 
 def _time(column: pd.Series) -> Callable[[pd.Series], Vectors]:

@@ -98,20 +98,31 @@ def total(
     return np.bincount(rows.period - first, weights=weight, minlength=length).astype(np.float64)
 
 
-def autocorrelations(values: Floats, lags: npt.NDArray[np.int64], window: int) -> Floats:
-    """ACF at ``lags`` of ``values`` less their centred mean over ``window`` periods.
+def autocorrelations(series: Floats, lags: npt.NDArray[np.int64], window: int) -> Floats:
+    """ACF at ``lags`` of each series less its centred mean over ``window`` periods.
+
+    Args:
+        series: shape (series, periods).
+        lags: shape (lags,), 1 and more.
+        window: periods.
+
+    Returns:
+        Shape (series, lags).
 
     Raises:
-        CannotMeasure: what remains does not vary.
+        CannotMeasure: what remains of one does not vary.
     """
-    series = pd.Series(values)
-    trend = series.rolling(window, center=True, min_periods=window // 2).mean()
-    rest = (series - trend).to_numpy()
-    rest = rest - rest.mean()
-    power = float(rest @ rest)
-    if not power > 1e-12 * max(1.0, float(values @ values)):
-        raise CannotMeasure("the series does not vary around its 28-day mean")
-    return np.array([float(rest[lag:] @ rest[: len(rest) - lag]) / power for lag in lags])
+    frame = pd.DataFrame(series.T)
+    trend = frame.rolling(window, center=True, min_periods=window // 2).mean()
+    found = np.empty((len(series), len(lags)))
+    left = np.ascontiguousarray((frame - trend).to_numpy().T)
+    for row, values in enumerate(series):
+        rest = left[row] - left[row].mean()
+        power = float(rest @ rest)
+        if not power > 1e-12 * max(1.0, float(values @ values)):
+            raise CannotMeasure("the series does not vary around its 28-day mean")
+        found[row] = [float(rest[lag:] @ rest[: len(rest) - lag]) / power for lag in lags]
+    return found
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ def precision(member: Mask, weight: Floats, guesses: float) -> float:
     NaN where no candidate weighs anything: a half-sample may hold none of a tail's few entities.
     """
     before = np.cumsum(weight) - weight
-    taken = np.clip(guesses - before, 0, weight)
+    taken = np.minimum(np.maximum(guesses - before, 0), weight)
     whole = float(taken.sum())
     return float(taken[member].sum()) / whole if whole > 0 else float("nan")
 

@@ -21,7 +21,7 @@ def read(comparison: Comparison, **options: object) -> Measurement:
 def test_acf_by_hand():
     """A spike every second period of 40, less its mean: +1 and -1 alternating."""
     wave = np.tile([0.0, 2.0], 20)
-    found = autocorrelations(wave, np.array([1, 2]), 80)
+    found = autocorrelations(wave[None], np.array([1, 2]), 80)[0]
     np.testing.assert_allclose(found, [-39 / 40, 38 / 40])
 
 
@@ -29,12 +29,12 @@ def test_a_trend_is_no_rhythm():
     """cdnow reads .91 raw and -.03 detrended: a straight line must not look like repetition."""
     r = np.random.default_rng(1)
     line = np.arange(365) * 5.0 + r.normal(0, 3, 365)
-    assert abs(autocorrelations(line, np.array([7]), 28)[0]) < 0.3
+    assert abs(autocorrelations(line[None], np.array([7]), 28)[0, 0]) < 0.3
 
 
 def test_a_flat_series_has_none():
     with pytest.raises(CannotMeasure, match="does not vary"):
-        autocorrelations(np.full(100, 3.0), np.array([1]), 28)
+        autocorrelations(np.full((1, 100), 3.0), np.array([1]), 28)
 
 
 def test_real_figures(flights, baskets):
@@ -45,7 +45,7 @@ def test_real_figures(flights, baskets):
     ):
         days = frame[column].dt.floor("D").value_counts().sort_index()
         counts = days.asfreq("D", fill_value=0).to_numpy(dtype=float)
-        found = autocorrelations(counts, np.array([7]), 28)[0]
+        found = autocorrelations(counts[None], np.array([7]), 28)[0, 0]
         assert found == pytest.approx(expected, abs=0.05)
 
 

@@ -298,6 +298,8 @@ class _Totals:
             ).tocsr()
             self._parts.append((attacks.Rest.of(totals), counts, counts.power(2)))
         self._name = comparison.schema.roles.time_index
+        # with the plants, so that their id is not given to others
+        self._days: dict[int, tuple[Plants, Ints]] = {}
         # the first day, from any row that has one
         row = int(np.argmax(known))
         cut = comparison.nearby.cut
@@ -320,14 +322,25 @@ class _Totals:
 
     def _added(self, copy: Copy) -> Floats:
         """Planted rows per day of the real period, shape (days,)."""
-        # of the array: picking rows of a Series costs more than all the rest here
-        times = copy.plants.frame[self._name].to_numpy(dtype="datetime64[ns]")
-        day = _days(times[copy.rows]) - self._first
         days = len(self._calendar.published)
-        inside = day[(day >= 0) & (day < days)]
-        return np.bincount(inside, minlength=days).astype(np.float64)
+        # days beyond the period, and times that nobody knows, are of no day
+        return np.bincount(self._day(copy.plants)[copy.rows], minlength=days + 1)[:days].astype(
+            np.float64
+        )
+
+    def _day(self, plants: Plants) -> Ints:
+        """Day of the real period of each planted row; the number of days where it is of none."""
+        if id(plants) not in self._days:
+            times = plants.frame[self._name].to_numpy(dtype="datetime64[ns]")
+            days = len(self._calendar.published)
+            day = np.full(len(times), days, dtype=np.int64)
+            known = ~np.isnat(times)
+            day[known] = _days(times[known]) - self._first
+            day[(day < 0) | (day > days)] = days
+            self._days[id(plants)] = plants, day
+        return self._days[id(plants)][1]
 
 
 def _days(times: npt.NDArray[np.datetime64]) -> Ints:
-    """Days since 1970 of the known times."""
-    return np.asarray(times[~np.isnat(times)].astype("datetime64[D]").view(np.int64))
+    """Days since 1970 of known times."""
+    return np.asarray(times.astype("datetime64[D]").view(np.int64))

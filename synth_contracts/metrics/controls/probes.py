@@ -141,7 +141,8 @@ class Recognized:
         self._members, self._base = people.members, people.members / people.entities
         self._guesses = [m for m in recognized_entities.GUESSES if m <= people.entities]
         self._ties = _Ties(books.comparison, "recognized ties", people.entities)
-        self._low: dict[tuple[int, int, int], float] = {}
+        self._places = np.array(self._guesses) - 1
+        self._bounds: dict[tuple[int, int, int], float] = {}
 
     def read(self, copy: Copy) -> Reading:
         """Members beyond chance, where their lower bound is highest."""
@@ -150,24 +151,24 @@ class Recognized:
         looks = []
         for name, believed in scores.items():
             first = _first(believed, self._ties.of(name), self._guesses[-1])
-            right = np.cumsum(first < self._members)
-            for guesses in self._guesses:
-                hits = int(right[guesses - 1])
-                bound = self._beyond(guesses, self._share(guesses, hits, tests))
-                looks.append((bound, guesses, hits))
+            right = np.cumsum(first < self._members)[self._places].tolist()
+            looks += [
+                (self._bound(guesses, hits, tests), guesses, hits)
+                for guesses, hits in zip(self._guesses, right, strict=True)
+            ]
         bound, guesses, hits = max(looks, key=lambda look: look[0])
         return Reading(self._beyond(guesses, hits / guesses), bound)
 
     def _beyond(self, guesses: int, share: float) -> float:
         return guesses * (share - self._base) / (1 - self._base)
 
-    def _share(self, guesses: int, hits: int, tests: int) -> float:
+    def _bound(self, guesses: int, hits: int, tests: int) -> float:
         key = guesses, hits, tests
-        if key not in self._low:
+        if key not in self._bounds:
             level = 0.05 / tests
-            found = float(betaincinv(hits, guesses - hits + 1, level)) if hits else 0.0
-            self._low[key] = found
-        return self._low[key]
+            share = float(betaincinv(hits, guesses - hits + 1, level)) if hits else 0.0
+            self._bounds[key] = self._beyond(guesses, share)
+        return self._bounds[key]
 
 
 class EntityMembership:
@@ -411,7 +412,7 @@ def _first(scores: Floats, ties: Floats, count: int) -> Ints:
     if count >= len(scores):
         return np.lexsort((ties, -scores))
     edge = np.partition(scores, len(scores) - count)[len(scores) - count]
-    above, level = np.flatnonzero(scores > edge), np.flatnonzero(scores == edge)
+    above, level = (scores > edge).nonzero()[0], (scores == edge).nonzero()[0]
     left = count - len(above)
     if left < len(level):
         level = level[np.argpartition(ties[level], left - 1)[:left]]

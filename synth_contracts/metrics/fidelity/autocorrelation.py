@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from synth_contracts.metrics.cells import Ints, Side
+from synth_contracts.metrics.cells import Floats, Ints, Side
 from synth_contracts.metrics.comparison import Comparison
 from synth_contracts.metrics.intervals import halves, normal, sample
 from synth_contracts.metrics.measurement import Measurement
@@ -29,6 +29,10 @@ from synth_contracts.metrics.series import (
 ID = "autocorrelation"
 DEFAULT_LAGS = tuple(range(1, 29))
 _HALVES = 50
+#: Periods of all the series that are detrended at once.
+_TOGETHER = 2**20
+
+Mask = npt.NDArray[np.bool_]
 
 
 def measure(comparison: Comparison, _column: str | None, options: Mapping[str, Any]) -> Measurement:
@@ -52,15 +56,11 @@ def measure(comparison: Comparison, _column: str | None, options: Mapping[str, A
     train = asked.rows(comparison.train_side, comparison)
     holdout = asked.rows(comparison.holdout_side, comparison)
     synthetic = asked.rows(comparison.synthetic_side, comparison)
-    value = asked.difference(synthetic, train, [None, None])
+    value = float(asked.differences(synthetic, train, [(None, None)])[0])
     rng = comparison.rng(f"{ID} halves {asked}")
-    spread = [
-        asked.difference(synthetic, train, [mine, theirs])
-        for mine, theirs in zip(
-            halves(rng, synthetic.entities, _HALVES), halves(rng, train.entities, _HALVES),
-            strict=True,
-        )
-    ]  # fmt: skip
+    masks = zip(halves(rng, synthetic.entities, _HALVES), halves(rng, train.entities, _HALVES),
+                strict=True)  # fmt: skip
+    spread = asked.differences(synthetic, train, list(masks))
     span = int(train.period.max() - train.period.min()) + 1
     outside = (synthetic.period < train.period.min()) | (synthetic.period > train.period.max())
     return Measurement(
@@ -86,14 +86,9 @@ def _floor(comparison: Comparison, asked: _Asked, train: Stamped, holdout: Stamp
     size = min(train.entities, holdout.entities)
     rng = comparison.rng(f"{ID} floor {asked}")
     repeats = 1 if train.entities == holdout.entities else FLOOR_SAMPLES
-    found = [
-        asked.difference(
-            holdout, train,
-            [sample(rng, holdout.entities, size), sample(rng, train.entities, size)],
-        )
-        for _ in range(repeats)
-    ]  # fmt: skip
-    return float(np.mean(found))
+    masks = [(sample(rng, holdout.entities, size), sample(rng, train.entities, size))
+             for _ in range(repeats)]  # fmt: skip
+    return float(np.mean(asked.differences(holdout, train, masks)))
 
 
 @dataclass(frozen=True)
@@ -121,10 +116,13 @@ class _Asked:
     def rows(self, side: Side, comparison: Comparison) -> Stamped:
         return counted(side, comparison, self.column, self.frequency)
 
-    def difference(
-        self, left: Stamped, right: Stamped, masks: list[npt.NDArray[np.bool_] | None]
-    ) -> float:
-        """Max |ACF(left) - ACF(right)| over the periods of either."""
+    def differences(
+        self, left: Stamped, right: Stamped, masks: Sequence[tuple[Mask | None, Mask | None]]
+    ) -> Floats:
+        """Max |ACF(left) - ACF(right)| over the periods of either, for each pair of masks.
+
+        Masks choose entities, None all of them.
+        """
         first = int(min(left.period.min(), right.period.min()))
         length = int(max(left.period.max(), right.period.max())) - first + 1
         shortest = max(2 * WINDOW[self.frequency], 2 * max(self.lags))
@@ -135,8 +133,15 @@ class _Asked:
             raise CannotMeasure(f"the times span {length} {self.frequency}s: some are out of range")
         lags = np.array(self.lags)
         window = WINDOW[self.frequency]
-        series = [
-            autocorrelations(total(rows, first, length, mask), lags, window)
-            for rows, mask in zip((left, right), masks, strict=True)
-        ]
-        return float(np.max(np.abs(series[0] - series[1])))
+        found = []
+        step = max(_TOGETHER // length, 1)
+        for start in range(0, len(masks), step):
+            some = zip(*masks[start : start + step], strict=True)
+            mine, theirs = (
+                autocorrelations(
+                    np.array([total(rows, first, length, mask) for mask in chosen]), lags, window
+                )
+                for rows, chosen in zip((left, right), some, strict=True)
+            )
+            found.append(np.max(np.abs(mine - theirs), axis=1))
+        return np.concatenate(found)
