@@ -100,13 +100,14 @@ def _swap_tells(
     sizes = {name: int(codes.max()) + 1 for name, codes in coded.items()}
     usable = [name for name, size in sizes.items() if 2 <= size <= len(train) / _MIN_ROWS]
     named = [name for name in usable if kinds[name] in CATEGORICAL]
-    sets = [(name,) for name in named] + list(combinations(named, 2))
+    sets: list[tuple[str, ...]] = [(name,) for name in named]
+    sets += combinations(named, 2)
     swapped: dict[str, int] = {}
     for dependent in (name for name in usable if kinds[name] in NUMERIC):
         told, free = np.zeros(len(train), dtype=bool), np.zeros(len(train), dtype=bool)
-        for names in sets:
-            if determines(names, dependent, coded, sizes, {}):
-                masks = [rare[name] for name in names if name in rare]
+        for several in sets:
+            if determines(several, dependent, coded, sizes, {}):
+                masks = [rare[name] for name in several if name in rare]
                 lost = np.logical_or.reduce(masks) if masks else np.zeros(len(train), dtype=bool)
                 told |= lost
                 free |= ~lost

@@ -260,7 +260,8 @@ def test_all_faults_of_all_files_come_at_once(bend, tmp_path, demo_path):
         ("binary", bytes(range(256)), "2:118", "not UTF-8"),
         ("control", b"id: x\nname: a\x07b\n", "2:8", "not YAML"),
         ("large", b"#" * 1_000_001, "1:1", "larger than 1 MB"),
-        ("deep", b"a: " + b"[" * 100_000, "1:68", "nested deeper"),
+        # from 1,000 levels on newer versions of libyaml stop by themselves, further on in the line
+        ("deep", b"a: " + b"[" * 900, "1:68", "nested deeper"),
         ("deep map", b"".join(b" " * i + b"a:\n" for i in range(100)), "65:65", "nested deeper"),
         ("surrogate", b'id: "\\ud800"', "1:8", "not YAML"),
         ("self", b"a: &a [*a]\n", "1:8", "names no anchor"),
