@@ -117,10 +117,7 @@ def build(
             beside=earlier.record,
         )
         verdict = judge(contract, evaluation)
-    protection = produced.protection.to_json()
-    return conclude(
-        Judged(settings, keys, ready, clock, run_id, comparison, evaluation, verdict, protection)
-    )
+    return conclude(Judged(settings, keys, ready, clock, run_id, comparison, evaluation, verdict))
 
 
 def _spending(settings: Settings, keys: KeyFolder, ready: Prepared, run_id: str) -> Spend | None:

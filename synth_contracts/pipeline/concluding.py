@@ -37,7 +37,6 @@ class Judged:
     comparison: Comparison
     evaluation: Evaluation
     verdict: Verdict
-    protection: Mapping[str, Any]
 
     @property
     def contract(self) -> Contract:
@@ -102,7 +101,6 @@ def conclude(run: Judged) -> BuildResult:
         docs=run.settings.gx / docs if docs else None,
         timings=run.clock.seconds,
         warnings=tuple(state.reason for state in run.verdict.warnings),
-        protection=run.protection,
     )
 
 
@@ -220,7 +218,6 @@ def _write_cards(
             attempts=attempts,
             docs_link=link if audience == "owner" else None,
             audience="owner" if audience == "owner" else "analyst",
-            protection=run.protection,
         )
         (run.folder / f"{stem}.html").write_text(card.html, encoding="utf-8")
         text = json.dumps(card.json, indent=2, allow_nan=False)
