@@ -103,7 +103,8 @@ def test_one_fit_draws_by_the_stream_it_is_given(make_case) -> None:
 @pytest.mark.parametrize("kind", TYPES)
 def test_the_frame_keeps_calendar_and_entities_of_any_model(few_case, made, kind) -> None:
     train, bare, framed = few_case.train, made[kind, False], made[kind, True]
-    for part, limit in (("hour", 0.04), ("dayofweek", 0.03)):
+    # chance alone: 4,000 rows of six seeds read .030 to .051 by hour, .010 to .022 by weekday
+    for part, limit in (("hour", 0.055), ("dayofweek", 0.03)):
         assert total_variation(train[TIME], framed[TIME], part) <= limit, part
     assert total_variation(train[TIME], bare[TIME], "hour") >= 0.2
     sizes = [frame.groupby(KEY).size() for frame in (train, framed, bare)]
