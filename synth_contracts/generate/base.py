@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
 
 from synth_contracts.contract.model import Roles
+from synth_contracts.generate.protection import Protection
 from synth_contracts.tables.schema import Field, TableSchema
 
 #: Receives short sentences while a generator works; never a value of the data.
@@ -30,11 +31,13 @@ class Sampled:
         again: given places of rows and a stream, those rows drawn anew for the same entities and
             times: some of ``frame``'s columns, as many rows. They are written into ``frame``
             itself. None where the generator cannot.
+        redrawn: how many rows were drawn again because they stood too near a real outlier.
     """
 
     frame: pd.DataFrame
     redraw: Callable[[pd.DataFrame], pd.DataFrame] | None = None
     again: Callable[[np.ndarray, np.random.Generator], pd.DataFrame] | None = None
+    redrawn: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,13 @@ class Produced:
             column of ``frame`` where there is one; row i belongs to row i of ``frame``. None
             without quasi-identifiers. Only metrics may see it: it is never released.
         notes: sentences for the report card on what the generator publishes beyond rows.
+        protection: what the protections touched, counted; for the owner of the source alone.
     """
 
     frame: pd.DataFrame
     uncoarsened: pd.DataFrame | None = None
     notes: tuple[str, ...] = ()
+    protection: Protection = field(default_factory=Protection)
 
 
 class Generator(Protocol):

@@ -63,8 +63,9 @@ class CalendarCart:
         visits = self._visits.sample(n, rng)
         self._progress("sampling: rows")
         drawn = self._rows.draw(visits.context, visits.mains, n, rng)
+        redrawn = 0
         if self._outliers is not None:
-            self._redraw_near(drawn, visits.context, visits.mains, rng)
+            redrawn = self._redraw_near(drawn, visits.context, visits.mains, rng)
         frame = self._frame(visits, drawn)
 
         def redraw(recoded: pd.DataFrame) -> pd.DataFrame:
@@ -77,7 +78,7 @@ class CalendarCart:
                 self._redraw_near(fresh, context, mains, stream)
             return pd.DataFrame({name: self._codecs[name].decode(fresh[name]) for name in fresh})
 
-        return Sampled(frame, redraw, again)
+        return Sampled(frame, redraw, again, redrawn)
 
     def _redraw_near(
         self,
@@ -85,17 +86,21 @@ class CalendarCart:
         context: Mapping[str, np.ndarray],
         mains: Mapping[str, np.ndarray],
         rng: np.random.Generator,
-    ) -> None:
+    ) -> int:
+        """Draw again what stands near an outlier; returns how many rows, each draw counted."""
         assert self._outliers is not None  # noqa: S101 - narrows the type for mypy
         rows = np.flatnonzero(self._outliers.near(drawn))
+        redrawn = 0
         for _ in range(_REJECT_ROUNDS):
             if not len(rows):
-                return
+                break
+            redrawn += len(rows)
             self._progress(f"redrawing: {len(rows)} rows near outliers")
             again = self._rows.draw(_at(context, rows), _at(mains, rows), len(rows), rng)
             for name, column in again.items():
                 drawn[name][rows] = column
             rows = rows[self._outliers.near(again)]
+        return redrawn
 
     def _frame(self, visits: Drawn, drawn: Mapping[str, np.ndarray]) -> pd.DataFrame:
         columns: dict[str, Any] = {}

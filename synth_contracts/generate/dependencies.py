@@ -63,7 +63,7 @@ def find_dependencies(
                     continue
                 if width == 2 and any(name in found for name in determinants):
                     continue
-                distinct = _determines(determinants, dependent, columns, sizes, grouped)
+                distinct = determines(determinants, dependent, columns, sizes, grouped)
                 counted = sum(name in numbers for name in determinants)
                 if distinct and (best is None or (counted, distinct) < best[:2]):
                     best = (counted, distinct, determinants)
@@ -86,14 +86,22 @@ def combine(names: Sequence[str], columns: Mapping[str, np.ndarray]) -> np.ndarr
     return key
 
 
-def _determines(
+def determines(
     determinants: tuple[str, ...],
     dependent: str,
     columns: Mapping[str, np.ndarray],
     sizes: Mapping[str, int],
     grouped: Mapping[str, np.ndarray],
 ) -> int:
-    """The number of combinations of determinants where they determine, else 0."""
+    """The number of combinations of determinants where they determine, else 0.
+
+    Args:
+        determinants: one or two names of ``columns``.
+        dependent: another one.
+        columns: factor codes (>= 0).
+        sizes: number of codes of each column.
+        grouped: rows that say neither yes nor no, by determinant.
+    """
     values = sizes[dependent]
     masks = [grouped[name] for name in determinants if name in grouped]
     if masks:

@@ -24,7 +24,8 @@ from synth_contracts.generate.base import (
 from synth_contracts.generate.keep import Keeper
 from synth_contracts.generate.keyless import Keyless
 from synth_contracts.generate.keys import fresh_keys, made_afresh, numbered_column, numbered_keys
-from synth_contracts.generate.protect import protect
+from synth_contracts.generate.protect import Protected, protect
+from synth_contracts.generate.protection import Protection, touched
 from synth_contracts.generate.recode import recode_table
 from synth_contracts.generate.reshape import Reshaped
 from synth_contracts.metrics.threads import single_threaded
@@ -171,12 +172,14 @@ def produce(
         key = schema.roles.entity_key
         ordered = _sorted(train[[*fitted, *([key] if key else [])]])
         entities = _entities(ordered[key]) if key else np.arange(len(ordered))
-        reshaped, features = _prepared(ordered[fitted], entities, schema, contract, private)
+        whole = ordered[fitted]
+        reshaped, protected = _prepared(whole, entities, schema, contract, private)
+        before = whole if private else reshaped.forward(whole)  # private: nothing is protected
         keyless = Keyless.of(ordered[key] if key and not private else None, schema, contract.k)
         learned = keyless.schema(reshaped.schema)
-        features = keyless.mark(features)
+        features = keyless.mark(protected.frame)
         if key:
-            features[key] = entities
+            features = features.assign(**{key: entities})
         if isinstance(generator, Private):
             generator.spend = spend
         generator.fit(features, schema.roles, learned, np.random.default_rng([secret_seed, 1]))
@@ -190,16 +193,33 @@ def produce(
         keeper = Keeper(schema, reshaped, sampled, owner, progress)
         stream = np.random.default_rng([secret_seed, 4])
         keeper.mend(stream)
-        frame = sampled.frame
+        frame = coarse = sampled.frame
         if spec.outliers.rare_category or private:  # recoding reads synthetic rows alone
             progress("recoding: quasi-identifiers")
-            frame = recode_table(frame, owner, learned, contract)
+            frame = coarse = recode_table(frame, owner, learned, contract)
             frame = sampled.redraw(frame) if sampled.redraw else frame
         frame = keeper.finish(frame, stream)
         stream = np.random.default_rng([secret_seed, 3])
         order, keys = _names(frame, owner, keyed, schema, stream)
         made = _finish(frame, order, keys, schema)
-        return Produced(made, _uncoarsened(sampled.frame, order, keys, schema), generator.notes)
+        counted = Protection(
+            touched(
+                before,
+                protected.uncoded,
+                protected.frame,
+                protected.joined,
+                sampled.frame,
+                coarse,
+                learned,
+            ),
+            redrawn=sampled.redrawn,
+            afresh=tuple(keys),
+            # with a guarantee train is not told of
+            train_rows=0 if private else len(ordered),
+            rows=rows,
+        )
+        uncoarsened = _uncoarsened(sampled.frame, order, keys, schema)
+        return Produced(made, uncoarsened, generator.notes, counted)
 
 
 def rows_asked(
@@ -239,13 +259,14 @@ def _prepared(
     schema: TableSchema,
     contract: Contract,
     private: bool,
-) -> tuple[Reshaped, pd.DataFrame]:
+) -> tuple[Reshaped, Protected]:
     """What the generator learns. With a guarantee nothing but its own mechanism reads train."""
     if private:
         bare = replace(schema, constraints=())
-        return Reshaped(train.iloc[:0], entities[:0], bare), train.copy()
+        return Reshaped(train.iloc[:0], entities[:0], bare), Protected(train.copy(), train, {})
     reshaped = Reshaped(train, entities, schema)
-    return reshaped, protect(reshaped.forward(train), entities, reshaped.schema, contract)
+    forward = reshaped.forward(train)
+    return reshaped, protect(forward, entities, reshaped.schema, contract)
 
 
 def _check(sampled: Sampled, fitted: pd.DataFrame, rows: int, schema: TableSchema) -> None:

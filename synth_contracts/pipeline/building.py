@@ -117,7 +117,10 @@ def build(
             beside=earlier.record,
         )
         verdict = judge(contract, evaluation)
-    return conclude(Judged(settings, keys, ready, clock, run_id, comparison, evaluation, verdict))
+    protection = produced.protection.to_json()
+    return conclude(
+        Judged(settings, keys, ready, clock, run_id, comparison, evaluation, verdict, protection)
+    )
 
 
 def _spending(settings: Settings, keys: KeyFolder, ready: Prepared, run_id: str) -> Spend | None:

@@ -37,6 +37,7 @@ class Judged:
     comparison: Comparison
     evaluation: Evaluation
     verdict: Verdict
+    protection: Mapping[str, Any]
 
     @property
     def contract(self) -> Contract:
@@ -101,6 +102,7 @@ def conclude(run: Judged) -> BuildResult:
         docs=run.settings.gx / docs if docs else None,
         timings=run.clock.seconds,
         warnings=tuple(state.reason for state in run.verdict.warnings),
+        protection=run.protection,
     )
 
 
@@ -218,6 +220,7 @@ def _write_cards(
             attempts=attempts,
             docs_link=link if audience == "owner" else None,
             audience="owner" if audience == "owner" else "analyst",
+            protection=run.protection,
         )
         (run.folder / f"{stem}.html").write_text(card.html, encoding="utf-8")
         text = json.dumps(card.json, indent=2, allow_nan=False)

@@ -39,6 +39,8 @@ class BuildResult:
     docs: Path | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    #: what the generator's protections touched, counted; None where nothing was generated
+    protection: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object for run_results.json and ``--json``."""
@@ -57,6 +59,7 @@ class BuildResult:
             "docs": str(self.docs) if self.docs else None,
             "timings": {step: round(seconds, 3) for step, seconds in self.timings.items()},
             "warnings": list(self.warnings),
+            "protection": self.protection,
         }
 
 

@@ -26,6 +26,7 @@ from synth_contracts.report.limits import limits, not_measured
 from synth_contracts.report.meanings import meaning_of
 from synth_contracts.report.numbers import finite, plain, rounded, rounded_count
 from synth_contracts.report.page import render
+from synth_contracts.report.protections import protections
 from synth_contracts.report.rules import Audience, rule_rows
 
 SCHEMA = "urn:synth-contracts:report-card:1"
@@ -65,6 +66,7 @@ def build_card(
     attempts: Sequence[Mapping[str, Any]],
     docs_link: str | None,
     audience: Audience,
+    protection: Mapping[str, Any] | None = None,
 ) -> Card:
     """The card of one attempt, whatever its outcome.
 
@@ -83,6 +85,8 @@ def build_card(
         attempts: oldest first, this one last: ``run_id``, ``at``, ``outcome``, ``broken``.
         docs_link: address of the Data Docs page, relative to the card; owner only.
         audience: ``owner`` or ``analyst``.
+        protection: what the protections touched, as ``Protection.to_json`` gives it; None where
+            the candidate was made elsewhere.
 
     Returns:
         JSON and HTML with the same facts, and the digest of the HTML.
@@ -104,6 +108,7 @@ def build_card(
         "beside": beside_rows(evaluation, audience, frozenset(columns)),
         "controls": control,
         "noun": list(noun(contract)),
+        "protection": protections(contract, protection, audience),
         "reported": _reported(evaluation, audience),
         "figures": _figures(comparison, audience),
         "provenance": _provenance(contract, evaluation, verdict, provenance, audience),

@@ -39,6 +39,20 @@ def test_run_results_name_steps_and_a_calendar_reason(built) -> None:
     assert any(metric in gan["message"] for metric in CALENDAR)
 
 
+def test_what_the_protections_touched_is_counted_for_the_owner(built) -> None:
+    found = results(built)["transactions"]
+    counted = found["protection"]
+    assert {"store_id", "amount"} <= {touched["column"] for touched in counted["columns"]}
+    assert set(counted["afresh"]) == {"household_id", "basket_id"}
+    folder = built.folder / "target" / "cards" / "transactions" / found["run_id"]
+    owner, analyst = (
+        json.loads((folder / f"report-card{audience}.json").read_text())["protection"]
+        for audience in ("", "-analyst")
+    )
+    assert owner["counts"] == counted
+    assert "counts" not in analyst
+
+
 def test_unchanged_builds_are_skipped_and_repeat_their_exit_code(built, capsys) -> None:
     before = {table: item["run_id"] for table, item in results(built).items()}
     assert built.run("build") == 1

@@ -60,7 +60,8 @@ def test_rare_values_and_tails_of_train_are_grouped(make_case) -> None:
     spec = GeneratorSpec(outliers=Outliers(other_value={"store": 0}))
     case = make_case(frame, roles=Roles("who"), codes=("store",), spec=spec, k=3, share=0.0)
     owners = case.train["who"].to_numpy(dtype=np.int64)
-    out = protect(case.train, owners, case.schema, case.contract)
+    found = protect(case.train, owners, case.schema, case.contract)
+    out = found.frame
     assert out["store"].tolist() == ["1"] * 4 + ["0"] * 5
     # the third most extreme entity has 5.0 at the top (92 and 6 are above), 3.0 at the bottom
     assert out["paid"].tolist() == [3.0, 3.0, 3.0, 4.0, 5.0, 5.0, 5.0, 5.0, 5.0]

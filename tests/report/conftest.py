@@ -324,6 +324,7 @@ def card_of(contract: Contract, frames: Frames) -> Callable[..., Card]:
         comparison: Any = frames,
         verdict: Verdict | None = None,
         evaluation: Evaluation | None = None,
+        protection: Mapping[str, Any] | None = None,
         **provenance: Any,
     ) -> Card:
         evaluation = evaluation or evaluation_of(contract, values)
@@ -336,6 +337,7 @@ def card_of(contract: Contract, frames: Frames) -> Callable[..., Card]:
             attempts=ATTEMPTS,
             docs_link="../../gx/docs/index.html",
             audience=audience,
+            protection=protection,
         )
 
     return build
