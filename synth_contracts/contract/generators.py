@@ -15,7 +15,8 @@ __all__ = ["GENERATORS", "GeneratorType", "ParameterSpec"]
 class GeneratorType:
     """One ``generator.type`` and its parameters.
 
-    ``reject``: rows too near a real outlier are drawn again. ``fit_rows``: it can be fitted on a
+    ``reject``: rows too near a real outlier are drawn again. ``reject_framed``: they are where the
+    contract asks for it, in the frame of calendar and entities. ``fit_rows``: it can be fitted on a
     part of the rows. ``entities``: it models the rows of an entity together and needs an
     ``entityKey``. ``together``: conditions over two parameters. ``private``: it gives a guarantee,
     so nothing but its own mechanism may read train.
@@ -24,6 +25,7 @@ class GeneratorType:
     name: str
     parameters: Mapping[str, ParameterSpec]
     reject: bool = False
+    reject_framed: bool = False
     fit_rows: bool = True
     entities: bool = False
     together: tuple[Together, ...] = ()
@@ -51,10 +53,10 @@ GENERATORS: Mapping[str, GeneratorType] = {
             reject=True,
             fit_rows=False,
         ),
-        GeneratorType("gaussian_copula", sdv.GAUSSIAN_COPULA),
-        GeneratorType("ctgan", sdv.CTGAN, together=sdv.PACKS),
-        GeneratorType("copula_gan", sdv.COPULA_GAN, together=sdv.PACKS),
-        GeneratorType("tvae", sdv.TVAE),
+        GeneratorType("gaussian_copula", sdv.GAUSSIAN_COPULA, reject_framed=True),
+        GeneratorType("ctgan", sdv.CTGAN, reject_framed=True, together=sdv.PACKS),
+        GeneratorType("copula_gan", sdv.COPULA_GAN, reject_framed=True, together=sdv.PACKS),
+        GeneratorType("tvae", sdv.TVAE, reject_framed=True),
         GeneratorType("par", sdv.PAR, entities=True),
         GeneratorType(
             "dp_marginals",

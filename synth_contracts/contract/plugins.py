@@ -121,6 +121,7 @@ def describe(name: str, made: object, distribution: str = "", version: str = "")
     spec = GeneratorType(
         name,
         {one: parameters[one] for one in sorted(parameters)},
+        reject_framed=ways == ["draw"],
         fit_rows=False,
         entities=bool(getattr(made, "entities", False)),
     )

@@ -179,7 +179,10 @@ def synthetic_section() -> dict[str, Any]:
             "Protections fitted on the training part alone; false for none.",
             rareCategory=_bool("Group categories that fewer than k entities hold."),
             topCode=_bool("Code numeric tails to the k-th most extreme entity."),
-            reject=_bool("Draw rows again that come too near a real outlier; calendar_cart only."),
+            reject=_bool(
+                "Draw rows again that come too near a real outlier: calendar_cart, and models of "
+                "rows in the frame, where it is off unless written."
+            ),
             otherValue={
                 "type": "object",
                 "additionalProperties": {

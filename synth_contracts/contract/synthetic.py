@@ -419,10 +419,12 @@ def _outliers(
         return Outliers(rare_category=False, top_code=False, reject=False)
     section = value if isinstance(value, Map) else Map()
     reject = section.get("reject", True if value is True else spec.reject)
-    if reject and not spec.reject and not spec.private:
+    framed = spec.reject_framed and raw.get("calendar", True) is not False
+    if reject and not (spec.reject or framed) and not spec.private:
+        where = "a bare model" if spec.reject_framed else spec.name
         problems.add(
             section.values_at.get("reject", raw.values_at["outliers"]),
-            f"the rejection of rows near outliers is not available yet for {spec.name}",
+            f"rows of {where} near outliers cannot be drawn again",
             "write `outliers: {reject: false}`",
         )
     others = section.get("otherValue") or Map()

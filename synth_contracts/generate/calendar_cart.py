@@ -13,12 +13,10 @@ from synth_contracts.contract.model import Contract, Roles
 from synth_contracts.generate.base import Progress, Sampled
 from synth_contracts.generate.encode import encode_features
 from synth_contracts.generate.parameters import read_parameters
-from synth_contracts.generate.reject import Outliers
+from synth_contracts.generate.reject import REJECT_ROUNDS, Outliers
 from synth_contracts.generate.rows import RowModel
 from synth_contracts.generate.visits import Drawn, Leaves, Visits, keeps_instants
 from synth_contracts.tables.schema import TableSchema
-
-_REJECT_ROUNDS = 4
 
 
 class CalendarCart:
@@ -91,7 +89,7 @@ class CalendarCart:
         assert self._outliers is not None  # noqa: S101 - narrows the type for mypy
         rows = np.flatnonzero(self._outliers.near(drawn))
         redrawn = 0
-        for _ in range(_REJECT_ROUNDS):
+        for _ in range(REJECT_ROUNDS):
             if not len(rows):
                 break
             redrawn += len(rows)

@@ -18,6 +18,8 @@ import numpy as np
 from synth_contracts.generate.trees import Values
 from synth_contracts.metrics.neighbours import nearest
 
+#: Times that a row is drawn again at most.
+REJECT_ROUNDS = 4
 _REFERENCE = 4_000
 _SHARE = 0.01
 _AXES = 4

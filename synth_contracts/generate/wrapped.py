@@ -17,6 +17,7 @@ from synth_contracts.contract.generators import GENERATORS
 from synth_contracts.contract.model import Contract, Roles
 from synth_contracts.generate.base import Progress, Rows, Sampled
 from synth_contracts.generate.encode import encode_features
+from synth_contracts.generate.reject import REJECT_ROUNDS, Outliers
 from synth_contracts.generate.visits import HOUR, WEEKDAY, Leaves, Visits, keeps_instants
 from synth_contracts.tables.schema import Field, Kind, TableSchema
 
@@ -28,6 +29,7 @@ class Wrapped:
 
     def __init__(self, contract: Contract, rows: Rows, progress: Progress) -> None:
         self._rows, self._coarsening = rows, Coarsening.of(contract)
+        self._reject, self._progress = contract.generator.outliers.reject, progress
         known = GENERATORS["calendar_cart"].parameters
         leaves = [int(known[n].default) for n in ("leaf_rows", "leaf_entities", "entity_leaf")]
         self._visits = Visits(contract, Leaves(*leaves), progress)
@@ -62,6 +64,13 @@ class Wrapped:
         if HOUR in self._clock:
             table = table.assign(**{HOUR: self._visits.context[HOUR][1]})
         self._learned = bool(varying)
+        self._outliers = None
+        if varying and self._reject:
+            self._progress("fitting: outliers")
+            self._varying = [f.name for f in varying]
+            near = {name: values[name] for name in self._varying}
+            # a stream of its own: the base model makes the rows that it makes without
+            self._outliers = Outliers().fit(near, entities, rng.spawn(1)[0])
         if varying:
             self._rows.fit(table, [*varying, *extra], rng)
 
@@ -69,8 +78,10 @@ class Wrapped:
         """``n`` rows of the base model in a new frame."""
         visits = self._visits.sample(n, rng)
         drawn = pd.DataFrame(index=range(n))
+        redrawn = 0
         if self._learned:
             drawn = self._rows.draw(n, rng)
+            redrawn = self._redraw_near(drawn, rng)
             drawn = drawn.iloc[self._places(visits.context, drawn, rng)].reset_index(drop=True)
             drawn = drawn.drop(columns=self._clock)
         for name in self._constant:
@@ -79,7 +90,31 @@ class Wrapped:
             drawn[self._time] = visits.times
         if self._key:
             drawn[self._key] = visits.owner
-        return Sampled(drawn)
+        return Sampled(drawn, redrawn=redrawn)
+
+    def _redraw_near(self, drawn: pd.DataFrame, rng: np.random.Generator) -> int:
+        """Draw again what stands near an outlier; returns how many rows, each draw counted."""
+        if self._outliers is None:
+            return 0
+        redrawn, rows = 0, np.flatnonzero(self._near(drawn))
+        for _ in range(REJECT_ROUNDS):
+            if not len(rows):
+                break
+            redrawn += len(rows)
+            self._progress(f"redrawing: {len(rows)} rows near outliers")
+            again = self._rows.draw(len(rows), rng)
+            for name in again.columns:
+                column = drawn[name].to_numpy(copy=True)
+                column[rows] = again[name].to_numpy()
+                drawn[name] = column
+            rows = rows[self._near(again)]
+        return redrawn
+
+    def _near(self, drawn: pd.DataFrame) -> np.ndarray:
+        assert self._outliers is not None  # noqa: S101 - narrows the type for mypy
+        return self._outliers.near(
+            {name: self._codecs[name].encode(drawn[name]) for name in self._varying}
+        )
 
     def _places(
         self, context: dict[str, np.ndarray], drawn: pd.DataFrame, rng: np.random.Generator

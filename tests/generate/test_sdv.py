@@ -327,3 +327,35 @@ def test_what_sdv_says_in_an_error_is_kept_back(raised: Exception, words: str) -
         raise raised
     assert "Quixworth" not in str(caught.value)
     assert caught.value.__suppress_context__
+
+
+def test_framed_rows_near_an_outlier_are_drawn_again(make_case) -> None:
+    """A tail that a copula draws near real lonely ones: none of those rows is kept as it was."""
+    rng = np.random.default_rng(5)
+    frame = clinic(900).drop(columns=["nothing", "same"])
+    frame["paid"] = rng.lognormal(3, 1.5, 900).round(2)
+    frame["other"] = frame["paid"] * rng.lognormal(0, 0.05, 900)
+    case = make_case(frame, roles=Roles("who", "at", None, (), ()), share=0.0)
+    open_, shut = (
+        spec_of(
+            "gaussian_copula",
+            wrapped=True,
+            fit_rows=None,
+            outliers=Outliers(rare_category=False, top_code=False, reject=reject),
+        )
+        for reject in (False, True)
+    )
+    said: list[str] = []
+    before, after = run(case, open_, rows=3_000), run(case, shut, rows=3_000, said=said)
+    told = [int(line.split()[1]) for line in said if line.startswith("redrawing:")]
+    assert told
+    assert before.protection.redrawn == 0
+    assert after.protection.redrawn == sum(told)
+    # a share of the table, not all of it, and every round leaves fewer
+    assert told[0] < 600
+    assert told == sorted(told, reverse=True)
+    # the frame is the same, and so are the rows that were not near
+    assert after.frame["at"].equals(before.frame["at"])
+    kept = set(before.frame["other"].round(6)) & set(after.frame["other"].round(6))
+    assert len(kept) >= 3_000 - told[0]
+    pd.testing.assert_frame_equal(after.frame, run(case, shut, rows=3_000).frame)
