@@ -6,7 +6,7 @@ import dataclasses
 import re
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,23 @@ from synth_contracts.errors import ContractError, SourceError
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = re.compile(r".+:[1-9][0-9]*:[1-9][0-9]*\Z")
+
+
+def calls(work: Callable[[], object]) -> int:
+    """Calls of Python functions that ``work`` makes."""
+    count = 0
+
+    def seen(_frame: object, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(seen)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return count
 
 
 def test_the_demo_contract_says_what_the_baskets_are(demo_path, monkeypatch):
@@ -274,12 +291,26 @@ def test_all_faults_of_all_files_come_at_once(bend, tmp_path, demo_path):
 def test_a_file_that_is_no_contract(name, raw, place, words, tmp_path):
     path = tmp_path / f"{name}.odcs.yaml"
     path.write_bytes(raw)
-    began = time.process_time()
-    (problem, *rest) = lint([path]).problems
-    assert not rest
-    assert time.process_time() - began < 2
+    reports = []
+    # a nest or a bomb is refused before it is unfolded
+    assert calls(lambda: reports.append(lint([path]))) < 1_000_000
+    (problem,) = reports[0].problems
     assert problem.where == f"{path}:{place}"
     assert words in problem.message
+
+
+def test_a_hundred_thousand_levels_are_refused_where_they_begin_or_where_libyaml_stops(tmp_path):
+    path = tmp_path / "deep.odcs.yaml"
+    path.write_bytes(b"a: " + b"[" * 100_000)
+    reports = []
+    assert calls(lambda: reports.append(lint([path]))) < 1_000_000
+    (problem,) = reports[0].problems
+    # from PyYAML 6.0.4 on libyaml itself stops at a thousand levels
+    found = (problem.where.removeprefix(f"{path}:"), problem.message)
+    assert any(
+        found[0] == place and words in found[1]
+        for place, words in (("1:68", "nested deeper"), ("1:1003", "nesting depth"))
+    ), found
 
 
 def test_a_folder_and_a_missing_file_are_said(tmp_path):
@@ -352,21 +383,18 @@ def test_bytes_and_times(bent):
         assert bent(("maxBytes: 500MB", f"maxBytes: {text}")).export.max_bytes == size
 
 
-def test_a_hundred_contracts_are_linted_in_two_seconds(tmp_path, demo_path, examples):
-    texts = [demo_path.read_text(), (examples / "transactions.odcs.yaml").read_text()]
+def test_schema_and_rules_are_read_once_for_all_contracts(tmp_path, demo_path):
+    """Lint of many costs what its files cost: counted in calls, which no busy machine changes."""
+    text = demo_path.read_text()
     paths = []
-    for i in range(20):
+    for i in range(12):
         path = tmp_path / f"t{i}.odcs.yaml"
-        path.write_text(texts[i % 2].replace("- name: transactions\n", f"- name: t{i}\n"))
+        path.write_text(text.replace("- name: transactions\n", f"- name: t{i}\n"))
         paths.append(path)
     assert lint(paths).problems == ()
-    spent = []
-    for _ in range(4):
-        began = time.process_time()
-        lint(paths)
-        spent.append(5 * (time.process_time() - began))
-    # the best of four, in processor time: what else runs on the machine must not fail a test
-    assert min(spent) < 3, f"a hundred contracts take {min(spent):.2f} s"
+    two, all_of_them = calls(lambda: lint(paths[:2])), calls(lambda: lint(paths))
+    assert all_of_them < 6.3 * two
+    assert two < 150_000
 
 
 def test_importing_contracts_is_light():
