@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,26 +13,53 @@ from synth_contracts.coarsening import Coarsening
 from synth_contracts.contract.model import Contract, Roles
 from synth_contracts.generate.base import Progress, Sampled
 from synth_contracts.generate.encode import encode_features
+from synth_contracts.generate.leaves import choose
 from synth_contracts.generate.parameters import read_parameters
 from synth_contracts.generate.reject import REJECT_ROUNDS, Outliers
 from synth_contracts.generate.rows import RowModel
 from synth_contracts.generate.visits import Drawn, Leaves, Visits, keeps_instants
 from synth_contracts.tables.schema import TableSchema
 
+_TRIES = 3  # leaves of 100, 200 and 400 rows; then 800
+
 
 class CalendarCart:
-    """The default generator; see docs/generators.md."""
+    """The default generator; see docs/generators.md.
 
-    def __init__(self, contract: Contract, progress: Progress) -> None:
+    Args:
+        contract: what is generated; its leaf sizes are where trying them on train begins.
+        progress: told what is done.
+        leaves: sizes that are taken untried.
+    """
+
+    def __init__(
+        self, contract: Contract, progress: Progress, leaves: Leaves | None = None
+    ) -> None:
         self._contract, self._progress = contract, progress
         given = read_parameters("calendar_cart", contract.generator.parameters)
-        self._leaves = Leaves(given["leaf_rows"], given["leaf_entities"], given["entity_leaf"])
+        asked = Leaves(given["leaf_rows"], given["leaf_entities"], given["entity_leaf"])
+        self._leaves = leaves or asked
+        self._settled = leaves is not None
         self._visits = Visits(contract, self._leaves, progress)
+        self._note: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences for the report card."""
-        return self._visits.notes
+        return (*self._note, *self._visits.notes)
+
+    def _choose(
+        self, train: pd.DataFrame, entities: np.ndarray, schema: TableSchema, seed: int
+    ) -> None:
+        """Leaf sizes by trying them; the stream is one of its own."""
+        within = replace(self._contract, generator=replace(self._contract.generator, period=None))
+        chosen = choose(
+            within, train, entities, schema, np.random.default_rng(seed),
+            lambda leaves: CalendarCart(within, lambda _: None, leaves),
+            smallest=self._leaves, rounds=_TRIES, progress=self._progress,
+        )  # fmt: skip
+        self._leaves, self._note = chosen.leaves, (chosen.note,)
+        self._visits = Visits(self._contract, self._leaves, self._progress)
 
     def fit(
         self, train: pd.DataFrame, roles: Roles, schema: TableSchema, rng: np.random.Generator
@@ -40,6 +68,8 @@ class CalendarCart:
         self._quasi = roles.quasi_identifiers
         self._key = roles.entity_key
         entities = train[self._key].to_numpy(dtype=np.int64) if self._key else np.arange(len(train))
+        if not self._settled:
+            self._choose(train, entities, schema, int(rng.integers(2**31)))
         self._time = self._visits.time_column(train, roles)
         k = self._contract.k
         fields = [f for f in schema.features if f.name in train.columns and f.name != self._time]
@@ -50,7 +80,10 @@ class CalendarCart:
         varying = {n: pair for n, pair in values.items() if n not in self._visits.constant}
         self._rows = RowModel(
             leaf_rows=self._leaves.rows, leaf_entities=self._leaves.entities, k=k
-        ).fit(varying, self._visits.context, self._visits.mains, entities, rng, self._progress)
+        ).fit(
+            varying, self._visits.context, self._visits.mains, entities, rng, self._progress,
+            together=self._quasi,
+        )  # fmt: skip
         self._outliers = None
         if self._contract.generator.outliers.reject and varying:
             self._progress("fitting: outliers")

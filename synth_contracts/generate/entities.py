@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,9 +12,13 @@ from synth_contracts.generate.dependencies import look_ups, ordered
 from synth_contracts.generate.trees import LeafModel, Values, Variable, number_variable
 
 ROWS, FIRST, SPAN = "#rows", "#first", "#span"
+#: Entities are few and their groups small: a split may explain less than one of rows (trees.py).
+_GAIN = 2.0
 _PRIOR = 5.0  # rows of the grand mean mixed into an entity's own
 _LEVELS = 20
 _MAX_HABITS = 4
+_RAKINGS = 10
+_CHANGE = 1.4  # by how much at most an entity may be raked
 _MAIN_MARGIN = 0.15
 
 
@@ -116,26 +121,41 @@ class EntityModel:
         self._lookups = look_ups(first, own, self._k)
         for name in ordered(first, self._lookups):
             chain[name] = first[name]
+        # a carrier decides how often its aeroplanes fly, and not the other way round
+        mains = sorted(habits.mains, key=lambda name: (int(habits.mains[name].max()), name))
+        for name in mains:
+            usual = habits.mains[name]
+            chain[f"#main {name}"] = (
+                Variable(f"#main {name}", max(int(usual.max()) + 1, 1)),
+                usual,
+            )
         self.single = bool((rows == 1).all())
         if not self.single:
             counts = rows.astype(float)
-            chain[ROWS] = (number_variable(ROWS, counts, own, self._k), counts)
+            many = replace(number_variable(ROWS, counts, own, self._k), total=True)
+            chain[ROWS] = (many, counts)
         if place is not None:
             self._fit_place(chain, entities, place, rng)
         for name, means in habits.means.items():
             chain[f"#mean {name}"] = (Variable(f"#mean {name}"), means)
-        for name, mains in habits.mains.items():
-            size = attributes[name][0].size if name in attributes else int(mains.max()) + 1
-            chain[f"#main {name}"] = (Variable(f"#main {name}", max(size, 1)), mains)
+        for name in mains:
             chain[f"#share {name}"] = (Variable(f"#share {name}"), habits.shares[name])
         self.observed = chain
         self.rows = rows
+        self._shares = {
+            name: np.bincount(column + 1, weights=rows, minlength=variable.size + 1) / len(entities)
+            for name, (variable, column) in chain.items()
+            if variable.size
+        }
         self._models: list[tuple[str, LeafModel]] = []
         before: list[tuple[Variable, np.ndarray]] = []
         for i, (name, pair) in enumerate(chain.items(), 1):
             progress(f"fitting entities: {name.lstrip('#')} ({i} of {len(chain)})")
             model = LeafModel(
-                leaf_rows=self._leaf, leaf_entities=self._leaf, seed=int(rng.integers(2**31))
+                leaf_rows=self._leaf,
+                leaf_entities=self._leaf,
+                seed=int(rng.integers(2**31)),
+                gain=_GAIN,
             )
             self._models.append((name, model.fit(pair, before)))
             before.append(pair)
@@ -190,14 +210,37 @@ class EntityModel:
         count = n if self.single else int(np.clip(round(n / self._mean_rows), 1, n))
         drawn: dict[str, np.ndarray] = {}
         for name, model in self._models:
-            drawn[name] = model.draw(list(drawn.values()), count, rng)
+            # few entities hold many rows: independent draws would move shares of rows by percents
+            even = drawn[ROWS] if ROWS in drawn else np.zeros(count)
+            drawn[name] = model.draw(list(drawn.values()), count, rng, evenly=even)
             if name in self._lookups:
                 drawn[name] = self._lookups[name].apply(drawn)
             if name == ROWS:
-                drawn[name] = _whole(drawn[name], n).astype(float)
+                drawn[name] = _whole(self._calibrated(drawn), n).astype(float)
         if self.single:
             drawn[ROWS] = np.ones(count)
         return drawn
+
+    def _calibrated(self, drawn: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Rows per entity, dealt so that rows have train's shares of categories.
+
+        A few entities hold many rows, and what is drawn for them moves shares by percents. Raking
+        (Deville and Saerndal 1992) says who should have more; the counts themselves are kept and
+        change hands, since how many rows entities have is not to change.
+        """
+        rows = np.asarray(drawn[ROWS], dtype=float)
+        weight = rows.copy()
+        for _ in range(_RAKINGS):
+            for name, wanted in self._shares.items():
+                if name not in drawn:
+                    continue
+                codes = drawn[name] + 1
+                held = np.bincount(codes, weights=weight, minlength=len(wanted)) / weight.sum()
+                factor = np.where((held > 0) & (wanted > 0), wanted / np.maximum(held, 1e-12), 1.0)
+                weight = np.clip(weight * factor[codes], rows / _CHANGE, rows * _CHANGE)
+        dealt = np.empty_like(rows)
+        dealt[np.argsort(weight, kind="stable")] = np.sort(rows)
+        return dealt
 
     def places(self, drawn: Mapping[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
         """Place in time (0..1) of each row, rows of one entity together and in order."""

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from synth_contracts.generate.dependencies import look_ups, ordered
+from synth_contracts.generate.support import Support
 from synth_contracts.generate.trees import LeafModel, Values, Variable
 from synth_contracts.metrics.threads import each
 
-_PAIR_ROUNDS = 4
+#: How often a value is drawn again that makes a combination that does not occur.
+_ROUNDS = 4
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class RowModel:
         entities: np.ndarray,
         rng: np.random.Generator,
         progress: Callable[[str], None],
+        *,
+        together: Collection[str] = (),
     ) -> RowModel:
         """Learn from train.
 
@@ -52,6 +56,7 @@ class RowModel:
             entities: entity of each row.
             rng: seeds the trees.
             progress: told which column is being fitted.
+            together: columns of which combinations that do not occur are avoided.
         """
         columns = {name: column for name, (_, column) in values.items()}
         self._lookups = look_ups(values, entities, self._k)
@@ -61,6 +66,7 @@ class RowModel:
             for look in self._lookups.values()
             if len(look.dependency.determinants) > 1
         }
+        self._support = Support(values, self.order, entities, self._k, tuple(together))
         weights = 1 / np.bincount(entities)[entities]
         self._context = tuple(context)
         self._mains = {name: values[name][0].size for name in mains if name in values}
@@ -129,12 +135,14 @@ class RowModel:
         rng: np.random.Generator,
     ) -> np.ndarray:
         out = self._raw(name, before, mains, rng, np.arange(n))
-        if name in self._pairs:
-            for _ in range(_PAIR_ROUNDS):
-                new = np.flatnonzero(~self._pairs[name].known({**drawn, name: out}))
-                if not len(new):
-                    break
-                out[new] = self._raw(name, before, mains, rng, new)
+        for _ in range(_ROUNDS):
+            odd = self._support.odd(name, {**drawn, name: out})
+            if name in self._pairs:
+                unknown = np.flatnonzero(~self._pairs[name].known({**drawn, name: out}))
+                odd = np.union1d(odd, unknown)
+            if not len(odd):
+                break
+            out[odd] = self._raw(name, before, mains, rng, odd)
         if name in self._lookups:
             out = self._lookups[name].apply({**drawn, name: out})
         return out

@@ -21,9 +21,12 @@ from synth_contracts.coarsening import entities_per_value
 _ONE_HOT = 8  # classes up to which a tree's squared error on indicators is the Gini index
 _EMBEDDING = 4
 _BINS = 12
+_FLAG = 3  # values of a column within which categories are compared
+_CELLS = 16
 #: What a split must explain, in units of what one explains that has nothing to tell: its share of
 #: the variance is 1 / rows on average, and the best of many such is several times that.
 _GAIN = 6.0
+_GOLDEN = (5**0.5 - 1) / 2
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Variable:
     missing). ``decimals`` rounds drawn numbers (None: no rounding); ``spikes`` are the sorted
     values that are drawn as they are, any other number is smeared; ``exact`` smears none.
     ``group`` is the code that rare categories were grouped into, None where there is none.
+    ``total`` says that sums matter, not only the order: a tree then also parts unlike means.
     """
 
     name: str
@@ -42,6 +46,7 @@ class Variable:
     spikes: np.ndarray | None = None
     exact: bool = False
     group: int | None = None
+    total: bool = False
 
 
 def number_variable(
@@ -64,10 +69,13 @@ Values = dict[str, tuple[Variable, np.ndarray]]
 class LeafModel:
     """P(target | predictors) as the rows of a tree's leaves."""
 
-    def __init__(self, *, leaf_rows: int, leaf_entities: int, seed: int) -> None:
+    def __init__(
+        self, *, leaf_rows: int, leaf_entities: int, seed: int, gain: float | None = None
+    ) -> None:
         self._leaf_rows = leaf_rows
         self._leaf_entities = leaf_entities
         self._seed = seed
+        self._gain = _GAIN if gain is None else gain
 
     def fit(
         self,
@@ -84,8 +92,10 @@ class LeafModel:
         self._variables = [variable for variable, _ in predictors]
         response = _response(self.target, values, predictors)
         weight = np.ones(len(values)) if weights is None else weights
+        rest = _within_flags(predictors, response, weight)
         self._orders = [
-            _order(variable, column, response, weight) for variable, column in predictors
+            _order(variable, column, response if variable.size <= _FLAG else rest, weight)
+            for variable, column in predictors
         ]
         total = float(weight.sum())
         self._tree = None
@@ -94,7 +104,7 @@ class LeafModel:
             self._tree = DecisionTreeRegressor(
                 min_samples_leaf=self._leaf_rows,
                 min_weight_fraction_leaf=min(0.5, self._leaf_entities / total),
-                min_impurity_decrease=_GAIN * _impurity(response, weight) / len(values),
+                min_impurity_decrease=self._gain * _impurity(response, weight) / len(values),
                 random_state=self._seed,
             )
             matrix = self._matrix([column for _, column in predictors])
@@ -131,14 +141,29 @@ class LeafModel:
         self._next = following
 
     def draw(
-        self, predictors: Sequence[np.ndarray], n: int, rng: np.random.Generator
+        self,
+        predictors: Sequence[np.ndarray],
+        n: int,
+        rng: np.random.Generator,
+        *,
+        evenly: np.ndarray | None = None,
     ) -> np.ndarray:
-        """``n`` draws, one per row of the predictors (in the order given to ``fit``)."""
+        """``n`` draws, one per row of the predictors (in the order given to ``fit``).
+
+        Args:
+            predictors: one array of shape (n,) each.
+            n: number of draws.
+            rng: where they come from.
+            evenly: shape (n,); draws of a leaf spread over it evenly in the order of this number,
+                so that shares follow the leaf's much closer than independent draws do. None: each
+                draw on its own.
+        """
         if self._tree is None:
             leaves = np.zeros(n, dtype=np.int64)
         else:
             leaves = self._tree.apply(self._matrix(predictors))
-        position = self._start[leaves] + (rng.random(n) * self._count[leaves]).astype(np.int64)
+        spread = rng.random(n) if evenly is None else _even(leaves, evenly, rng)
+        position = self._start[leaves] + (spread * self._count[leaves]).astype(np.int64)
         drawn = self._sorted[position]
         if self.target.size or self.target.exact:
             return drawn
@@ -146,6 +171,19 @@ class LeafModel:
         return np.asarray(
             drawn if self.target.decimals is None else np.round(drawn, self.target.decimals)
         )
+
+
+def _even(leaves: np.ndarray, beside: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Numbers in [0, 1), evenly spread over each leaf and over neighbouring leaves, shape (n,).
+
+    Multiples of the golden ratio, shifted at random: any run of them is spread as evenly as can be
+    (Weyl 1916). Each alone is uniform, so no value is drawn more often than by chance.
+    """
+    n = len(leaves)
+    order = np.lexsort((rng.random(n), beside, leaves))
+    out = np.empty(n)
+    out[order] = (rng.random() + np.arange(n) * _GOLDEN) % 1.0
+    return out
 
 
 def _response(
@@ -162,6 +200,8 @@ def _response(
     known = np.isfinite(values)
     scores = np.zeros(len(values))
     scores[known] = _normal_scores(values[known])
+    if target.total and known.all() and values.std() > 0:
+        return np.column_stack([scores, (values - values.mean()) / values.std()])
     if known.all():
         return scores[:, None]
     return np.column_stack([scores, 2.0 * known])
@@ -212,6 +252,28 @@ def _embedding(
     left, strength, _ = np.linalg.svd(residual, full_matrices=False)
     axes = left[:, :_EMBEDDING] * strength[:_EMBEDDING]
     return np.asarray(axes / np.sqrt(np.maximum(shares, 1 / len(codes)))[:, None])
+
+
+def _within_flags(
+    predictors: Sequence[tuple[Variable, np.ndarray]], response: np.ndarray, weight: np.ndarray
+) -> np.ndarray:
+    """``response`` less its mean among rows that agree in the first columns of few values.
+
+    Places of categories are compared within those: a tree parts rows by such columns first, and
+    categories that are alike in all rows may differ in one part of them.
+    """
+    cell = np.zeros(len(response), dtype=np.int64)
+    for variable, column in predictors:
+        if 1 < variable.size <= _FLAG:
+            finer = pd.factorize(cell * (variable.size + 1) + column + 1)[0].astype(np.int64)
+            if finer.max() >= _CELLS:
+                break
+            cell = finer
+    if not response.shape[1] or not cell.any():
+        return response
+    mass = np.maximum(np.bincount(cell, weights=weight), 1e-12)
+    means = np.column_stack([np.bincount(cell, weights=weight * c) / mass for c in response.T])
+    return np.asarray(response - means[cell])
 
 
 def _order(

@@ -33,6 +33,10 @@ class Leaves:
     entities: int
     entity_leaf: int
 
+    def doubled(self) -> Leaves:
+        """Twice as large in every respect."""
+        return Leaves(2 * self.rows, 2 * self.entities, 2 * self.entity_leaf)
+
 
 @dataclass(frozen=True)
 class Drawn:

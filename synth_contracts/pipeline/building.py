@@ -117,7 +117,7 @@ def build(
             beside=earlier.record,
         )
         verdict = judge(contract, evaluation)
-    protection = produced.protection.to_json()
+    protection = {**produced.protection.to_json(), "notes": list(produced.notes)}
     return conclude(
         Judged(settings, keys, ready, clock, run_id, comparison, evaluation, verdict, protection)
     )

@@ -85,7 +85,8 @@ def build_card(
         attempts: oldest first, this one last: ``run_id``, ``at``, ``outcome``, ``broken``.
         docs_link: address of the Data Docs page, relative to the card; owner only.
         audience: ``owner`` or ``analyst``.
-        protection: what the protections touched, as ``Protection.to_json`` gives it; None where
+        protection: what the protections touched, as ``Protection.to_json`` gives it, and ``notes``,
+            sentences of the generator for the owner; None where
             the candidate was made elsewhere.
 
     Returns:

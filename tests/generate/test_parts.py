@@ -18,6 +18,7 @@ from synth_contracts.generate.entities import ROWS, EntityModel, Habits
 from synth_contracts.generate.keys import fresh_keys
 from synth_contracts.generate.protect import protect
 from synth_contracts.generate.reject import Outliers as Isolated
+from synth_contracts.generate.support import Support
 from synth_contracts.generate.trees import LeafModel, Variable, number_variable
 from synth_contracts.generate.volume import VolumeModel, detrended_acf, holiday_names
 from synth_contracts.tables import Field, Kind
@@ -119,6 +120,24 @@ def test_rows_are_not_parted_by_what_tells_nothing() -> None:
     assert np.corrcoef(drawn, told)[0, 1] > 0.98
 
 
+def test_even_draws_follow_the_leaf_and_each_is_drawn_as_often() -> None:
+    rng = np.random.default_rng(9)
+    values = (np.arange(1_000) % 10 == 0).astype(np.int64)  # one in ten
+    group = np.arange(1_000) // 500
+    model = LeafModel(leaf_rows=20, leaf_entities=20, seed=0).fit(
+        (Variable("rare", 2), values), [(Variable("group", 2), group)]
+    )
+    asked = np.repeat([0, 1], 200)
+    size = rng.permutation(400).astype(float)  # some entities have many rows
+    free = [model.draw([asked], 400, rng) for _ in range(200)]
+    even = [model.draw([asked], 400, rng, evenly=size) for _ in range(200)]
+    assert np.mean(even) == pytest.approx(0.1, abs=0.002)
+    assert np.mean(even, axis=0).max() < 0.2  # nobody is chosen by place
+    assert np.std(np.mean(even, axis=1)) < 0.2 * np.std(np.mean(free, axis=1))
+    weighed = [np.average(draws, weights=size) for draws in even]
+    assert np.std(weighed) < 0.3 * np.std([np.average(draws, weights=size) for draws in free])
+
+
 def test_draws_keep_spikes_decimals_and_missing_values() -> None:
     rng = np.random.default_rng(2)
     values = np.round(rng.gamma(2, 10, 5_000), 2)
@@ -179,6 +198,49 @@ def test_grouped_values_say_nothing_about_a_dependency() -> None:
     assert found == [Dependency(("town",), "miles")]
     most = rng.random(4_000) < 0.6  # where most rows are of the group the rest is too little
     assert find_dependencies(columns, {"miles"}, {"town": grouped | most}) == []
+
+
+def test_combinations_that_do_not_occur_are_known() -> None:
+    rng = np.random.default_rng(11)
+    own = np.arange(5_000)
+    airline = rng.integers(0, 4, 5_000)
+    town = 2 * airline + rng.integers(0, 2, 5_000)  # each airline flies to two towns
+    season = rng.integers(0, 3, 5_000)
+    town[:9], airline[:9] = 7, 0  # nine flights are too few to tell
+    values = {
+        name: (Variable(name, size), column)
+        for name, size, column in (
+            ("season", 3, season), ("airline", 4, airline), ("town", 8, town),
+        )
+    }  # fmt: skip
+    order = ["season", "airline", "town"]
+    support = Support(values, order, own, 10)
+    drawn = {"season": np.zeros(4, int), "airline": np.array([0, 0, 3, 0]),
+             "town": np.array([1, 7, 7, 4])}  # fmt: skip
+    assert support.odd("town", drawn).tolist() == [1, 3]
+    assert support.odd("airline", drawn).tolist() == []
+    # combinations that are rare because their values are rare are no impossible ones
+    town = rng.integers(0, 2_000, 5_000)
+    many = values | {"town": (Variable("town", 2_000), town)}
+    assert Support(many, order, own, 10).odd("town", drawn).tolist() == []
+    # nor are those of few entities, who hold one kind each
+    few = np.repeat(np.arange(25), 200)
+    assert Support(values, order, few, 10).odd("town", drawn).tolist() == []
+
+
+def test_avoiding_what_does_not_occur_moves_no_share_of_a_value() -> None:
+    """A rare country lives beside a common one: the rare pairs stay rare, and do not vanish."""
+    rng = np.random.default_rng(13)
+    country = np.where(rng.random(20_000) < 0.9, 0, rng.integers(1, 40, 20_000))
+    school = rng.integers(0, 12, 20_000)
+    values = {
+        "school": (Variable("school", 12), school),
+        "country": (Variable("country", 40), country),
+    }
+    support = Support(values, ["school", "country"], np.arange(20_000), 10)
+    held = np.unique(country * 12 + school, return_counts=True)[1]
+    assert (held < 10).sum() > 400
+    assert support.odd("country", {"school": school, "country": country}).tolist() == []
 
 
 def test_only_combinations_of_k_entities_are_looked_up() -> None:
@@ -260,6 +322,29 @@ def test_a_cell_of_few_entities_is_closed() -> None:
 
 
 # ---- entities
+
+
+def test_rows_have_trains_shares_of_what_entities_are() -> None:
+    rng = np.random.default_rng(12)
+    rows = np.maximum(rng.lognormal(2, 1.2, 600), 1).astype(int)  # a few have many
+    entities = np.repeat(np.arange(600), rows)
+    kind = rng.integers(0, 3, 600)
+    kind[rows > np.quantile(rows, 0.97)] = 2
+    known = np.where(rng.random(600) < 0.3, -1, rng.integers(0, 4, 600))
+    attributes = {
+        name: (Variable(name, size), column[entities])
+        for name, size, column in (("kind", 3, kind), ("known", 4, known))
+    }
+    model = EntityModel(20, 10).fit(
+        attributes, Habits({}, entities), entities, None, rng, lambda _: None
+    )
+    for seed in range(3):
+        drawn = model.sample(2 * len(entities), np.random.default_rng(seed))
+        assert drawn[ROWS].sum() == 2 * len(entities)
+        for name, column in (("kind", kind), ("known", known)):
+            real = np.bincount(column + 1, weights=rows) / rows.sum()
+            made = np.bincount(drawn[name] + 1, weights=drawn[ROWS]) / drawn[ROWS].sum()
+            assert np.abs(real - made).max() < 0.01, name
 
 
 def test_entities_keep_their_sizes_and_their_place_in_time() -> None:

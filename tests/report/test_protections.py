@@ -19,6 +19,7 @@ COUNTED = {
     ],
     "redrawn": 4_321,
     "afresh": ["household_id", "basket_id"],
+    "notes": ["Leaves hold 200 rows and 20 entities at least."],
 }  # fmt: skip
 NUMBERS = ("51,234", "61,235", "5,127", "4,321", "107,283 trained")
 
@@ -28,7 +29,7 @@ def test_the_owner_reads_what_was_touched(card_of) -> None:
     assert card.json["protection"]["counts"] == COUNTED
     for number in NUMBERS:
         assert number in card.html
-    assert "Made anew: household_id, basket_id" in card.html
+    assert "Made anew: household_id, basket_id. Leaves hold 200 rows and 20" in card.html
 
 
 def test_the_analyst_reads_which_protections_were_on_and_no_count(card_of) -> None:
@@ -38,6 +39,7 @@ def test_the_analyst_reads_which_protections_were_on_and_no_count(card_of) -> No
     for number in NUMBERS:
         assert number not in card.html
         assert number.split()[0].replace(",", "") not in card.json_text
+    assert "Leaves hold" not in card.html
     assert "told to the owner of the source alone" in card.html
 
 
