@@ -82,5 +82,6 @@ class Keyless:
             sampled.frame.drop(columns=name),
             redraw if sampled.redraw else None,
             again if sampled.again else None,
+            sampled.redrawn,
         )
         return alone, out, len(labels)

@@ -140,3 +140,18 @@ def test_rows_drawn_again_near_outliers_are_counted(make_case) -> None:
     drawn = [int(line.split()[1]) for line in said if line.startswith("redrawing:")]
     assert drawn
     assert made.protection.redrawn == sum(drawn)
+
+
+def test_rows_drawn_again_are_counted_where_rows_lack_a_key(make_case) -> None:
+    frame = routes()
+    frame["plane"] = "p" + frame["plane"].astype(str)
+    frame.loc[:30, "delay"] = np.linspace(5_000, 90_000, 31)
+    said: list[str] = []
+    case = make_case(frame, roles=Roles("plane"), spec=spec(reject=True, top_code=False), share=0.0)
+    case.train.loc[::5, "plane"] = None
+    made = generate(
+        case.contract, case.train, case.schema, secret_seed=1, rows=3_000, progress=said.append
+    )
+    assert made.frame["plane"].isna().any()
+    drawn = [int(line.split()[1]) for line in said if line.startswith("redrawing:")]
+    assert made.protection.redrawn == sum(drawn) > 0
