@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sklearn.tree import DecisionTreeRegressor
 
 from synth_contracts.coarsening import entities_per_value
+from synth_contracts.generate.growing import Leaf, Tree, grow
 
 _ONE_HOT = 8  # classes up to which a tree's squared error on indicators is the Gini index
 _EMBEDDING = 4
@@ -97,18 +97,12 @@ class LeafModel:
             _order(variable, column, response if variable.size <= _FLAG else rest, weight)
             for variable, column in predictors
         ]
-        total = float(weight.sum())
-        self._tree = None
+        self._tree: Tree | None = None
         leaves = np.zeros(len(values), dtype=np.int64)
         if predictors and len(values) >= 2 * self._leaf_rows and response.shape[1]:
-            self._tree = DecisionTreeRegressor(
-                min_samples_leaf=self._leaf_rows,
-                min_weight_fraction_leaf=min(0.5, self._leaf_entities / total),
-                min_impurity_decrease=self._gain * _impurity(response, weight) / len(values),
-                random_state=self._seed,
-            )
             matrix = self._matrix([column for _, column in predictors])
-            self._tree.fit(matrix, response, sample_weight=weight)
+            leaf = Leaf(self._leaf_rows, self._leaf_entities, self._gain, self._seed)
+            self._tree = grow(matrix, response, weight, leaf, _impurity(response, weight))
             leaves = self._tree.apply(matrix)
         self._store(values, leaves)
         return self
