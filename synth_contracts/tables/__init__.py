@@ -2,7 +2,7 @@
 
 from synth_contracts.tables.constraints import broken, solved
 from synth_contracts.tables.declared import breaches
-from synth_contracts.tables.digest import rows_digest
+from synth_contracts.tables.digest import rows_digest, rows_digest_in_parts
 from synth_contracts.tables.frame import canonical, duckdb_types, restore, to_arrow
 from synth_contracts.tables.resolving import resolve
 from synth_contracts.tables.schema import CATEGORICAL, NUMERIC, TEMPORAL, Field, Kind, TableSchema
@@ -21,6 +21,7 @@ __all__ = [
     "resolve",
     "restore",
     "rows_digest",
+    "rows_digest_in_parts",
     "solved",
     "to_arrow",
 ]

@@ -7,12 +7,15 @@ unlike an exclusive-or of row hashes, nothing cancels and nothing can be forged 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 _BLOCK = 65_536
+#: Rows that are sorted at once where a table is too large to be sorted as a whole.
+PART = 1_048_576
 
 
 def rows_digest(table: pa.Table) -> str:
@@ -23,22 +26,116 @@ def rows_digest(table: pa.Table) -> str:
     values: numbers as 8 bytes little endian (-0.0 as 0.0, every NaN the same), text as lengths and
     UTF-8.
     """
-    columns = [_plain(column) for column in table.columns]
-    names = [str(i) for i in range(len(columns))]
-    plain = pa.table(dict(zip(names, columns, strict=True)))
-    if plain.num_rows and names:
-        order = pc.sort_indices(plain, sort_keys=[(name, "ascending") for name in names])
+    stream = _Stream(table.schema, table.num_rows)
+    stream.feed(_sorted(table))
+    return stream.finish()
+
+
+def rows_digest_in_parts(
+    schema: pa.Schema,
+    rows: int,
+    column: Callable[[int], pa.ChunkedArray],
+    part: Callable[[np.ndarray], pa.Table],
+    *,
+    size: int = PART,
+) -> str:
+    """The digest of :func:`rows_digest` of a table that is never in memory as a whole.
+
+    The order of all rows is found by as many leading columns as tell them apart to parts of
+    ``size`` rows, and the parts are sorted one after the other.
+
+    Args:
+        schema: of the table.
+        rows: how many it has.
+        column: given a place in ``schema``, that column of all rows, in an order that stays.
+        part: given int64 numbers of rows in that order (ascending), these rows in any order.
+        size: rows of a part, at most.
+    """
+    stream = _Stream(schema, rows)
+    for numbers in _parts(schema, rows, column, size):
+        stream.feed(_sorted(part(numbers)))
+    return stream.finish()
+
+
+def _parts(
+    schema: pa.Schema, rows: int, column: Callable[[int], pa.ChunkedArray], size: int
+) -> Iterator[np.ndarray]:
+    """Row numbers, part by part: no row of a part comes after one of the next."""
+    if rows <= size:
+        yield np.arange(rows)
+        return
+    held: dict[str, pa.ChunkedArray] = {}
+    for place in range(len(schema)):
+        held[str(place)] = _plain(column(place))
+        keys = pa.table(held)
+        order = np.asarray(pc.sort_indices(keys, sort_keys=[(n, "ascending") for n in held]))
+        new = np.zeros(rows, dtype=bool)
+        for values in held.values():
+            new[1:] |= ~_equal(values.take(pa.array(order)).combine_chunks())
+        starts = np.append(np.flatnonzero(new), rows)
+        if np.diff(starts, prepend=0).max() <= size:
+            break
+        if place + 1 == len(schema):  # what is equal in every column may be cut anywhere
+            starts = np.unique(np.concatenate([starts, np.arange(size, rows, size)]))
+    begin = 0
+    while begin < rows:
+        # the last border within reach, or the end of a group that is larger
+        after = np.searchsorted(starts, begin, side="right")
+        reach = np.searchsorted(starts, begin + size, side="right") - 1
+        end = int(starts[max(after, reach)])
+        yield np.sort(order[begin:end]).astype(np.int64)
+        begin = end
+
+
+def _equal(ordered: pa.Array) -> np.ndarray:
+    """Whether each value but the first equals the one before it; two missing ones do."""
+    left, right = ordered.slice(0, len(ordered) - 1), ordered.slice(1)
+    both = pc.and_(pc.is_null(left), pc.is_null(right))
+    if pa.types.is_floating(ordered.type):
+        both = pc.or_(both, pc.fill_null(pc.and_(pc.is_nan(left), pc.is_nan(right)), False))
+    return np.asarray(pc.or_(both, pc.fill_null(pc.equal(left, right), False)))
+
+
+def _sorted(table: pa.Table) -> pa.Table:
+    """Its columns, folded and named by their places, with the rows sorted by all of them."""
+    plain = pa.table({str(i): _plain(column) for i, column in enumerate(table.columns)})
+    if plain.num_rows and plain.num_columns:
+        order = pc.sort_indices(plain, sort_keys=[(n, "ascending") for n in plain.column_names])
         plain = plain.take(order).combine_chunks()
-    digest = hashlib.sha256()
-    digest.update(b"synth-contracts rows v1\n%d\n%d\n" % (len(columns), table.num_rows))
-    for field, column in zip(table.schema, columns, strict=True):
-        for text in (field.name, str(column.type)):
-            raw = text.encode()
-            digest.update(b"%d:%s" % (len(raw), raw))
-    for start in range(0, plain.num_rows, _BLOCK):
-        for name in names:
-            _feed(digest, plain.column(name).slice(start, _BLOCK))
-    return digest.hexdigest()
+    return plain
+
+
+class _Stream:
+    """SHA-256 fed with a header and then with sorted rows, in blocks whose borders are fixed."""
+
+    def __init__(self, schema: pa.Schema, rows: int) -> None:
+        self._digest = hashlib.sha256()
+        self._digest.update(b"synth-contracts rows v1\n%d\n%d\n" % (len(schema), rows))
+        for field in schema:
+            folded = _plain(pa.chunked_array([], type=field.type)).type
+            for text in (field.name, str(folded)):
+                raw = text.encode()
+                self._digest.update(b"%d:%s" % (len(raw), raw))
+        self._left: pa.Table | None = None
+
+    def feed(self, rows: pa.Table) -> None:
+        """More rows: folded, sorted among themselves and after all before."""
+        if self._left is not None and self._left.num_rows:
+            rows = pa.concat_tables([self._left, rows])
+        whole = rows.num_rows // _BLOCK * _BLOCK
+        for start in range(0, whole, _BLOCK):
+            self._block(rows.slice(start, _BLOCK))
+        self._left = rows.slice(whole)
+
+    def finish(self) -> str:
+        """Hex, after the last rows."""
+        if self._left is not None and self._left.num_rows:
+            self._block(self._left)
+        return self._digest.hexdigest()
+
+    def _block(self, rows: pa.Table) -> None:
+        for column in rows.columns:
+            _feed(self._digest, column)
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -1,7 +1,16 @@
 """All the SQL: connections, identifier quoting, source snapshots, staging, the published file."""
 
-from synth_contracts.warehouse.candidates import stage, staged
+from synth_contracts.warehouse.candidates import stage, stage_chunks, staged
 from synth_contracts.warehouse.connection import Database, separate_files
 from synth_contracts.warehouse.identifiers import literal, qualified, quote
 
-__all__ = ["Database", "literal", "qualified", "quote", "separate_files", "stage", "staged"]
+__all__ = [
+    "Database",
+    "literal",
+    "qualified",
+    "quote",
+    "separate_files",
+    "stage",
+    "stage_chunks",
+    "staged",
+]

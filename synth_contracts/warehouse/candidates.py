@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,25 +19,61 @@ _RUN = re.compile(r"(?!.*__)[A-Za-z0-9][A-Za-z0-9_-]{0,120}[A-Za-z0-9]")
 
 
 def stage(work: Path, table: str, run_id: str, rows: pa.Table) -> str:
-    """Store a candidate as ``staging."<table>__<run_id>"`` in work.duckdb.
+    """:func:`stage_chunks` of a table that is in memory."""
+    return stage_chunks(work, table, run_id, [rows])
 
-    Older candidates of the table are dropped. Returns the SHA-256 of the rows as stored.
+
+def stage_chunks(work: Path, table: str, run_id: str, chunks: Iterable[pa.Table]) -> str:
+    """Store a candidate as ``staging."<table>__<run_id>"`` in work.duckdb, chunk by chunk.
+
+    It is a candidate once all its rows are stored and were read back as they were written; a run
+    that ends before leaves nothing that a later step takes for one. Older candidates of the table
+    are dropped. Returns the SHA-256 of the rows as stored.
+
+    Args:
+        work: the path of work.duckdb.
+        table: the contract's table.
+        run_id: of the run.
+        chunks: at least one, all of one schema; drawn from one by one. What they raise is raised.
 
     Raises:
         UsageError: a run id that is not letters, digits, ``-`` and single ``_``.
-        WarehouseError: work.duckdb is locked or foreign, or a column changes when it is stored.
+        WarehouseError: work.duckdb is locked or foreign, a column changes when it is stored, or
+            memory is used up.
     """
     check_run_id(run_id)
+    try:
+        return _stage(work, table, run_id, chunks)
+    except MemoryError as error:
+        raise WarehouseError(
+            f"memory is used up: {error or 'no more is to be had'}",
+            where=f"{table} of run {run_id}",
+            mend="ask for fewer generator.rows, or give the process more memory",
+        ) from error
+
+
+def _stage(work: Path, table: str, run_id: str, chunks: Iterable[pa.Table]) -> str:
+    written: list[str] = []
+
+    def told() -> Iterator[pa.Table]:
+        for chunk in chunks:
+            written.append(rows_digest(chunk))
+            yield chunk
+
     with staging.open_work(work) as database:
-        digest = rows_digest(staging.put(database, table, run_id, rows))
-        if digest != rows_digest(rows):
-            raise WarehouseError(
-                "the rows read back from staging are not the rows that were written",
-                where=f"{table} of run {run_id}",
-                mend="a column type does not survive DuckDB; cast it in the source",
-            )
+        sizes = staging.put(database, table, run_id, told())
+        first = 0
+        for digest, rows in zip(written, sizes, strict=True):
+            if rows_digest(staging.stored(database, table, run_id, first, rows)) != digest:
+                raise WarehouseError(
+                    "the rows read back from staging are not the rows that were written",
+                    where=f"{table} of run {run_id}",
+                    mend="a column type does not survive DuckDB; cast it in the source",
+                )
+            first += rows
+        digest = written[0] if len(sizes) == 1 else staging.digest(database, table, run_id)
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        staging.note(database, table, run_id, digest=digest, rows=rows.num_rows, at=at)
+        staging.note(database, table, run_id, digest=digest, rows=first, at=at)
         staging.prune(database, table, KEPT)
     return digest
 

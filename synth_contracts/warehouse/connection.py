@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from synth_contracts.errors import SynthContractsError, UsageError, WarehouseError
@@ -120,10 +121,29 @@ class Database:
 
     def create_from(self, target: str, rows: pa.Table) -> None:
         """``CREATE TABLE target`` (already quoted) holding ``rows``."""
+        self._with(rows, f"CREATE TABLE {target} AS SELECT * FROM incoming")  # noqa: S608 - target is quoted by the caller
+
+    def append_to(self, target: str, rows: pa.Table) -> None:
+        """``rows`` after those of ``target`` (already quoted)."""
+        self._with(rows, f"INSERT INTO {target} SELECT * FROM incoming")  # noqa: S608 - target is quoted by the caller
+
+    def arrow_of_rows(self, source: str, numbers: np.ndarray) -> pa.Table:
+        """The rows of table ``source`` (already quoted) with these row ids, in any order."""
+        with self._lock, self._translated():
+            self._connection.register("wanted", pa.table({"number": numbers}))
+            try:
+                return self._connection.sql(
+                    f"SELECT * FROM {source} WHERE rowid IN (SELECT number FROM wanted)"  # noqa: S608 - source is quoted by the caller
+                ).to_arrow_table()
+            finally:
+                self._connection.unregister("wanted")
+
+    def _with(self, rows: pa.Table, statement: str) -> None:
+        """Run a statement that reads ``rows`` as ``incoming``."""
         with self._lock, self._translated():
             self._connection.register("incoming", rows)
             try:
-                self._connection.execute(f"CREATE TABLE {target} AS SELECT * FROM incoming")  # noqa: S608 - target is quoted by the caller
+                self._connection.execute(statement)
             finally:
                 self._connection.unregister("incoming")
 

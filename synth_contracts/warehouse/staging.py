@@ -6,16 +6,23 @@ real rows have no business here.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from synth_contracts.errors import WarehouseError
+from synth_contracts.tables import rows_digest_in_parts
 from synth_contracts.warehouse.connection import Database
-from synth_contracts.warehouse.identifiers import qualified
+from synth_contracts.warehouse.identifiers import qualified, quote
 
 _ALIAS = "work_db"
 _SCHEMAS = {"staging", "runs"}
+_UNNOTED = (
+    "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name = 'staging' "
+    "AND table_name NOT IN (SELECT table_name || '__' || run_id FROM runs.candidates)"
+)
 
 
 def open_work(path: Path, *, read_only: bool = False) -> Database:
@@ -55,16 +62,54 @@ def refuse_foreign(database: Database, alias: str, ours: set[str], what: str) ->
         )
 
 
-def put(database: Database, table: str, run_id: str, rows: pa.Table) -> pa.Table:
-    """Store a candidate, replacing one of the same run, and return it as it was stored."""
+def put(database: Database, table: str, run_id: str, chunks: Iterable[pa.Table]) -> list[int]:
+    """Store the rows of a candidate, all of them or none; returns how many each chunk has.
+
+    It is no candidate before it is noted. What an earlier run left without a note, because it was
+    killed between the two, is dropped.
+    """
     target = _name(table, run_id)
+    rows: list[int] = []
     with database.transaction():
+        for (name,) in database.rows(_UNNOTED, [_ALIAS]):
+            database.execute(f"DROP TABLE {qualified('staging', str(name))}")
         database.execute(f"DROP TABLE IF EXISTS {target}")
         database.execute(
             "DELETE FROM runs.candidates WHERE table_name = ? AND run_id = ?", [table, run_id]
         )
-        database.create_from(target, rows)
-    return get(database, table, run_id)
+        for chunk in chunks:
+            if rows:
+                database.append_to(target, chunk)
+            else:
+                database.create_from(target, chunk)
+            rows.append(chunk.num_rows)
+    return rows
+
+
+def digest(database: Database, table: str, run_id: str) -> str:
+    """SHA-256 of the rows of a stored table, of which a part at a time is in memory."""
+    target = _name(table, run_id)
+    empty = database.arrow(f"SELECT * FROM {target} LIMIT 0")  # noqa: S608 - the name is quoted
+    ((rows,),) = database.rows(f"SELECT count(*) FROM {target}")  # noqa: S608
+    names = [quote(name) for name in empty.column_names]
+
+    def column(place: int) -> pa.ChunkedArray:
+        return database.arrow(f"SELECT {names[place]} FROM {target}").column(0)  # noqa: S608
+
+    def part(numbers: np.ndarray) -> pa.Table:
+        if len(numbers) == rows:
+            return get(database, table, run_id)
+        return database.arrow_of_rows(target, numbers)
+
+    return rows_digest_in_parts(empty.schema, int(rows), column, part)
+
+
+def stored(database: Database, table: str, run_id: str, first: int, rows: int) -> pa.Table:
+    """``rows`` rows of a stored table from number ``first`` (0) on, in any order."""
+    return database.arrow(
+        f"SELECT * FROM {_name(table, run_id)} WHERE rowid >= {first:d} "  # noqa: S608
+        f"AND rowid < {first + rows:d}"
+    )
 
 
 def note(database: Database, table: str, run_id: str, *, digest: str, rows: int, at: str) -> None:
@@ -82,12 +127,14 @@ def get(database: Database, table: str, run_id: str) -> pa.Table:
 
 
 def exists(database: Database, table: str, run_id: str) -> bool:
-    """Whether a candidate of that table and run is stored."""
+    """Whether a candidate of that table and run is stored and noted."""
     return bool(
         database.rows(
-            "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND schema_name = 'staging' "
-            "AND table_name = ?",
-            [_ALIAS, f"{table}__{run_id}"],
+            "SELECT 1 FROM duckdb_tables() AS t JOIN runs.candidates AS c "
+            "ON t.table_name = c.table_name || '__' || c.run_id "
+            "WHERE t.database_name = ? AND t.schema_name = 'staging' "
+            "AND c.table_name = ? AND c.run_id = ?",
+            [_ALIAS, table, run_id],
         )
     )
 
