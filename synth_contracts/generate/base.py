@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
 
 from synth_contracts.contract.model import Roles
-from synth_contracts.generate.protection import Protection
 from synth_contracts.tables.schema import Field, TableSchema
 
 #: Receives short sentences while a generator works; never a value of the data.
@@ -38,25 +37,6 @@ class Sampled:
     redraw: Callable[[pd.DataFrame], pd.DataFrame] | None = None
     again: Callable[[np.ndarray, np.random.Generator], pd.DataFrame] | None = None
     redrawn: int = 0
-
-
-@dataclass(frozen=True)
-class Produced:
-    """A candidate.
-
-    Args:
-        frame: canonical frame of the schema's released columns, keys fresh.
-        uncoarsened: the quasi-identifiers as they were before recoding, with the entity key
-            column of ``frame`` where there is one; row i belongs to row i of ``frame``. None
-            without quasi-identifiers. Only metrics may see it: it is never released.
-        notes: sentences for the report card on what the generator publishes beyond rows.
-        protection: what the protections touched, counted; for the owner of the source alone.
-    """
-
-    frame: pd.DataFrame
-    uncoarsened: pd.DataFrame | None = None
-    notes: tuple[str, ...] = ()
-    protection: Protection = field(default_factory=Protection)
 
 
 class Generator(Protocol):
@@ -88,6 +68,33 @@ class Private(Protocol):
 
     def released_rows(self) -> int:
         """The released number of rows, known after ``fit``."""
+
+
+class Plan(Protocol):
+    """What all rows of a candidate share, drawn once and kept in compact arrays.
+
+    Attributes:
+        owner: entity of each row, ascending integers from 0: rows of one entity are together;
+            without an entity key each row is its own.
+    """
+
+    @property
+    def owner(self) -> np.ndarray:
+        """Entity of each row."""
+
+    def draw(self, rows: slice, rng: np.random.Generator) -> Sampled:
+        """Those rows (whole entities, with step 1); the same stream gives the same rows."""
+
+
+@runtime_checkable
+class Chunked(Protocol):
+    """What a generator may offer beside ``sample``, so that its rows need not fit into memory.
+
+    A generator without it makes its rows in one piece.
+    """
+
+    def plan(self, n: int, rng: np.random.Generator) -> Plan:
+        """The plan of ``n`` rows; the same stream gives the same plan."""
 
 
 class Rows(Protocol):

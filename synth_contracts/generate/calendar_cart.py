@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,27 @@ from synth_contracts.generate.leaves import choose
 from synth_contracts.generate.parameters import read_parameters
 from synth_contracts.generate.reject import REJECT_ROUNDS, Outliers
 from synth_contracts.generate.rows import RowModel
-from synth_contracts.generate.visits import Drawn, Leaves, Visits, keeps_instants
+from synth_contracts.generate.visits import Drawn, Leaves, Planned, Visits, keeps_instants
 from synth_contracts.tables.schema import TableSchema
 
 _TRIES = 3  # leaves of 100, 200 and 400 rows; then 800
+
+
+@dataclass(frozen=True)
+class CartPlan:
+    """Who comes and on which days; rows are drawn for any run of them."""
+
+    model: CalendarCart
+    planned: Planned
+
+    @property
+    def owner(self) -> np.ndarray:
+        """Entity of each row, ascending."""
+        return self.planned.owner
+
+    def draw(self, rows: slice, rng: np.random.Generator) -> Sampled:
+        """Those rows."""
+        return self.model.draw(self.planned, rows, rng)
 
 
 class CalendarCart:
@@ -89,11 +106,19 @@ class CalendarCart:
             self._progress("fitting: outliers")
             self._outliers = Outliers().fit(varying, entities, rng)
 
+    def plan(self, n: int, rng: np.random.Generator) -> CartPlan:
+        """Entities of ``n`` rows and the days of their visits."""
+        return CartPlan(self, self._visits.plan(n, rng))
+
     def sample(self, n: int, rng: np.random.Generator) -> Sampled:
         """``n`` rows: entities, their visits in time, then rows; rejection."""
-        visits = self._visits.sample(n, rng)
+        return self.plan(n, rng).draw(slice(0, n), rng)
+
+    def draw(self, planned: Planned, part: slice, rng: np.random.Generator) -> Sampled:
+        """Some of the planned rows: hours, then columns; rejection."""
+        visits = self._visits.part(planned, part, rng)
         self._progress("sampling: rows")
-        drawn = self._rows.draw(visits.context, visits.mains, n, rng)
+        drawn = self._rows.draw(visits.context, visits.mains, len(visits.owner), rng)
         redrawn = 0
         if self._outliers is not None:
             redrawn = self._redraw_near(drawn, visits.context, visits.mains, rng)

@@ -26,12 +26,26 @@ def made_afresh(field: Field) -> bool:
     return field.key or (unique and field.kind not in TEMPORAL)
 
 
-def fresh_keys(field: Field, count: int, rng: np.random.Generator) -> np.ndarray:
+def fresh_keys(
+    field: Field,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    first: int = 0,
+    total: int | None = None,
+) -> np.ndarray:
     """``count`` distinct new values for a key column, as an object array.
 
     Integers, decimals and doubles count from 1, or from the declared minimum; texts read
     ``e000001`` (wide enough for all), UUIDs are drawn from ``rng`` (version 4). A declared enum is
     dealt from: its values stand in the contract.
+
+    Args:
+        field: the key column.
+        count: how many.
+        rng: source of all randomness.
+        first: how many were made before; with another ``rng`` each time.
+        total: how many there will be in the end; none but these where None.
 
     Raises:
         GenerationError: booleans, dates and times cannot be fresh keys, or the declared domain (or
@@ -45,10 +59,10 @@ def fresh_keys(field: Field, count: int, rng: np.random.Generator) -> np.ndarray
         raw = rng.bytes(16 * count)
         values = [str(uuid.UUID(bytes=raw[16 * i : 16 * i + 16], version=4)) for i in range(count)]
     elif field.kind in (Kind.INTEGER, Kind.CODE, Kind.NUMBER):
-        values = _counted(field, count)
+        values = _counted(field, count, first, total or count)
     elif field.kind is Kind.TEXT:
-        width = max(6, len(str(count)))
-        values = [f"e{i:0{width}d}" for i in range(1, count + 1)]
+        width = max(6, len(str(total or count)))
+        values = [f"e{i:0{width}d}" for i in range(first + 1, first + count + 1)]
         if declared is not None and declared.pattern is not None:
             _match(declared.pattern, values, field)
     else:
@@ -84,8 +98,8 @@ def numbered_keys(owner: np.ndarray) -> np.ndarray:
     return keys
 
 
-def _counted(field: Field, count: int) -> list[Any]:
-    """Whole numbers from the declared minimum on."""
+def _counted(field: Field, count: int, made: int, total: int) -> list[Any]:
+    """Whole numbers from the declared minimum on, after the ``made`` ones of ``total``."""
     declared = field.declared
     first, last = 1, _LARGEST.get(field.physical_type, 2**53) - 1
     if field.physical_type.startswith("DECIMAL"):
@@ -101,9 +115,10 @@ def _counted(field: Field, count: int) -> list[Any]:
         if declared.exclusive_maximum is not None:
             last = min(last, int(np.ceil(declared.exclusive_maximum)) - 1)
         if last < first and declared.minimum is None:
-            first = last - count + 1  # a domain below 1
-    if last - first + 1 < count:
-        raise _too_few(field, max(last - first + 1, 0), count)
+            first = last - total + 1  # a domain below 1
+    if last - first + 1 < total:
+        raise _too_few(field, max(last - first + 1, 0), total)
+    first += made
     number: type = int
     if field.kind is Kind.NUMBER:
         number = Decimal if field.physical_type.startswith("DECIMAL") else float

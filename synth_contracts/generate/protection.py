@@ -6,8 +6,8 @@ that row.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -77,22 +77,17 @@ def touched(
     uncoded: pd.DataFrame,
     after: pd.DataFrame,
     joined: Mapping[str, int],
-    drawn: pd.DataFrame,
-    recoded: pd.DataFrame,
     schema: TableSchema,
 ) -> tuple[Touched, ...]:
-    """The columns that something was done to.
+    """What was done to each column of train, in the schema's order; to some of them nothing.
 
     Args:
         before: train as it was.
         uncoded: the same rows protected but for their tails.
         after: the same rows protected.
         joined: cells joined to a neighbouring value, by column.
-        drawn: the candidate before recoding; row i belongs to row i of ``recoded``.
-        recoded: the candidate after it.
-        schema: the columns of all four.
+        schema: the columns of all three.
     """
-    quasi = set(schema.roles.quasi_identifiers)
     found = []
     for field in schema.features:
         name = field.name
@@ -105,12 +100,26 @@ def touched(
             old, new = uncoded[name].to_numpy(), after[name].to_numpy()
             counts["coded_low"] = int((new > old).sum())
             counts["coded_high"] = int((new < old).sum())
-        if name in quasi:
-            counts["recoded"] = int(differing(drawn[name], recoded[name]).sum())
-        one = Touched(name, **counts)
-        if one.any:
-            found.append(one)
+        found.append(Touched(name, **counts))
     return tuple(found)
+
+
+def recoded(
+    columns: Sequence[Touched], drawn: pd.DataFrame, after: pd.DataFrame
+) -> tuple[Touched, ...]:
+    """``columns`` with the recoded cells of some rows of the candidate counted too.
+
+    Args:
+        columns: what is counted so far.
+        drawn: quasi-identifiers of those rows before recoding.
+        after: the same rows after it, in the same order; may hold more columns.
+    """
+    return tuple(
+        replace(one, recoded=one.recoded + int(differing(drawn[name], after[name]).sum()))
+        if (name := one.column) in drawn.columns
+        else one
+        for one in columns
+    )
 
 
 def differing(left: pd.Series, right: pd.Series) -> np.ndarray:

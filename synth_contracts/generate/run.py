@@ -13,23 +13,15 @@ from synth_contracts.contract.generators import GENERATORS as CATALOG
 from synth_contracts.contract.model import Contract
 from synth_contracts.contract.plugins import plugin_names
 from synth_contracts.errors import GenerationError
-from synth_contracts.generate.base import (
-    Generator,
-    Private,
-    Produced,
-    Progress,
-    Sampled,
-    Spend,
-)
-from synth_contracts.generate.keep import Keeper
+from synth_contracts.generate.base import Generator, Private, Progress, Spend
+from synth_contracts.generate.chunks import Learned, Produced, enough_memory
 from synth_contracts.generate.keyless import Keyless
-from synth_contracts.generate.keys import fresh_keys, made_afresh, numbered_column, numbered_keys
+from synth_contracts.generate.keys import made_afresh
 from synth_contracts.generate.protect import Protected, protect
-from synth_contracts.generate.protection import Protection, touched
-from synth_contracts.generate.recode import recode_table
+from synth_contracts.generate.protection import touched
 from synth_contracts.generate.reshape import Reshaped
 from synth_contracts.metrics.threads import single_threaded
-from synth_contracts.tables.schema import CATEGORICAL, TEMPORAL, TableSchema
+from synth_contracts.tables.schema import TableSchema
 
 
 def _calendar_cart(contract: Contract, progress: Progress) -> Generator:
@@ -107,23 +99,19 @@ def generate(
             is drawn, and raises when there is not enough.
 
     Returns:
-        The candidate in time order, its quasi-identifiers before recoding, and notes.
+        The candidate. Up to CHUNK rows are made at once; more are drawn once, for what the whole
+        table must agree on, and made when they are asked for.
 
     Raises:
         GenerationError: unknown generator or parameter, empty train, a table it cannot learn, a
             generator that made other rows or columns than it was asked for, or rows that break a
-            declared constraint however often they are drawn again.
+            declared constraint however often they are drawn again, or memory is used up.
     """
-    try:
+    with enough_memory(contract.generator.type):
         return produce(
             make(contract, progress), contract, train, schema,
             secret_seed=secret_seed, rows=rows, progress=progress, spend=spend,
         )  # fmt: skip
-    except MemoryError:
-        raise GenerationError(
-            f"{contract.generator.type} ran out of memory", where="generator",
-            mend="make fewer rows, or fit on fewer where the generator can",
-        ) from None  # fmt: skip
 
 
 def make(contract: Contract, progress: Progress) -> Generator:
@@ -176,50 +164,25 @@ def produce(
         reshaped, protected = _prepared(whole, entities, schema, contract, private)
         before = whole if private else reshaped.forward(whole)  # private: nothing is protected
         keyless = Keyless.of(ordered[key] if key and not private else None, schema, contract.k)
-        learned = keyless.schema(reshaped.schema)
+        form = keyless.schema(reshaped.schema)
         features = keyless.mark(protected.frame)
         if key:
             features = features.assign(**{key: entities})
         if isinstance(generator, Private):
             generator.spend = spend
-        generator.fit(features, schema.roles, learned, np.random.default_rng([secret_seed, 1]))
+        generator.fit(features, schema.roles, form, np.random.default_rng([secret_seed, 1]))
         if rows is None:
             assert isinstance(generator, Private)  # noqa: S101 - private, see above
             rows = generator.released_rows()
-        sampled = generator.sample(rows, np.random.default_rng([secret_seed, 2]))
-        _check(sampled, features, rows, learned)
-        owner = sampled.frame[key].to_numpy(dtype=np.int64) if key else np.arange(rows)
-        sampled, owner, keyed = keyless.taken(sampled, owner)
-        keeper = Keeper(schema, reshaped, sampled, owner, progress)
-        stream = np.random.default_rng([secret_seed, 4])
-        keeper.mend(stream)
-        frame = coarse = sampled.frame
-        if spec.outliers.rare_category or private:  # recoding reads synthetic rows alone
-            progress("recoding: quasi-identifiers")
-            frame = coarse = recode_table(frame, owner, learned, contract)
-            frame = sampled.redraw(frame) if sampled.redraw else frame
-        frame = keeper.finish(frame, stream)
-        stream = np.random.default_rng([secret_seed, 3])
-        order, keys = _names(frame, owner, keyed, schema, stream)
-        made = _finish(frame, order, keys, schema)
-        counted = Protection(
-            touched(
-                before,
-                protected.uncoded,
-                protected.frame,
-                protected.joined,
-                sampled.frame,
-                coarse,
-                learned,
-            ),
-            redrawn=sampled.redrawn,
-            afresh=tuple(keys),
+        learned = Learned(
+            contract, schema, form, reshaped, keyless, tuple(features.columns), generator,
+            # recoding reads synthetic rows alone
+            spec.outliers.rare_category or private, secret_seed,
+            touched(before, protected.uncoded, protected.frame, protected.joined, form),
             # with a guarantee train is not told of
-            train_rows=0 if private else len(ordered),
-            rows=rows,
-        )
-        uncoarsened = _uncoarsened(sampled.frame, order, keys, schema)
-        return Produced(made, uncoarsened, generator.notes, counted)
+            0 if private else len(ordered),
+        )  # fmt: skip
+        return Produced(learned, rows, progress)
 
 
 def rows_asked(
@@ -269,28 +232,6 @@ def _prepared(
     return reshaped, protect(forward, entities, reshaped.schema, contract)
 
 
-def _check(sampled: Sampled, fitted: pd.DataFrame, rows: int, schema: TableSchema) -> None:
-    """Refuse what a faulty generator made, before it is taken for a candidate."""
-    made = sampled.frame
-    if len(made) != rows:
-        raise GenerationError(f"the generator made {len(made)} rows, not {rows}")
-    if sorted(made.columns) != sorted(fitted.columns):
-        odd = sorted(set(made.columns) ^ set(fitted.columns)) or ["a column twice"]
-        raise GenerationError(f"the generator made other columns than it learned: {', '.join(odd)}")
-    for name in made.columns:
-        dtype = made[name].dtype
-        if name == schema.roles.entity_key:
-            right = dtype.kind in "iu" and rows > 0 and bool((made[name] >= 0).all())
-            wanted = "integers from 0"
-        else:
-            kind = schema.field(name).kind
-            wanted = "datetime64[ns]" if kind in TEMPORAL else "float64"
-            wanted = "object" if kind in CATEGORICAL else wanted
-            right = dtype == wanted
-        if not right:
-            raise GenerationError(f"the generator made {dtype}, not {wanted}", where=name)
-
-
 def _sorted(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows in an order of their own: no trace of how the table lay on disk."""
     codes = [pd.factorize(frame[name], sort=True)[0] for name in reversed(frame.columns)]
@@ -305,57 +246,3 @@ def _entities(column: pd.Series) -> np.ndarray:
     alone = codes < 0
     codes[alone] = len(labels) + np.arange(int(alone.sum()))
     return codes.astype(np.int64)
-
-
-def _names(
-    frame: pd.DataFrame,
-    owner: np.ndarray,
-    keyed: int,
-    schema: TableSchema,
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The final order of rows (by time where there is one), and fresh keys in that order.
-
-    Entities from ``keyed`` on have none.
-    """
-    time = schema.roles.time_index
-    count = int(owner.max()) + 1
-    names = np.append(rng.permutation(keyed), np.arange(keyed, count))
-    if time in frame.columns:
-        order = np.lexsort((names[owner], frame[time].to_numpy()))
-    else:
-        order = np.argsort(names[owner], kind="stable")
-    keys = {}
-    numbered = numbered_column(schema)
-    for field in schema.released:
-        if field.name == schema.roles.entity_key:
-            fresh = np.append(fresh_keys(field, keyed, rng), [None] * (count - keyed))
-            keys[field.name] = fresh[names[owner[order]]]
-        elif field.name == numbered:
-            keys[field.name] = numbered_keys(owner[order])
-        elif made_afresh(field):
-            keys[field.name] = fresh_keys(field, len(frame), rng)
-    return order, keys
-
-
-def _finish(
-    frame: pd.DataFrame, order: np.ndarray, keys: Mapping[str, np.ndarray], schema: TableSchema
-) -> pd.DataFrame:
-    """Rows in their order with fresh keys, columns in the schema's order."""
-    columns = {
-        field.name: keys[field.name] if field.name in keys else frame[field.name].to_numpy()[order]
-        for field in schema.released
-    }
-    return pd.DataFrame(columns)
-
-
-def _uncoarsened(
-    frame: pd.DataFrame, order: np.ndarray, keys: Mapping[str, np.ndarray], schema: TableSchema
-) -> pd.DataFrame | None:
-    """The quasi-identifiers of ``frame``, beside the entity key, in the final order."""
-    quasi = [name for name in schema.roles.quasi_identifiers if name in frame.columns]
-    if not quasi:
-        return None
-    key = schema.roles.entity_key
-    columns = {key: keys[key]} if key else {}
-    return pd.DataFrame(columns | {name: frame[name].to_numpy()[order] for name in quasi})

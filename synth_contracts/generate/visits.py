@@ -6,7 +6,6 @@ this frame; the wrapper puts the rows of any other model into it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -57,6 +56,26 @@ class Drawn:
     entity: dict[str, np.ndarray] = field(default_factory=dict)
     context: dict[str, np.ndarray] = field(default_factory=dict)
     mains: dict[str, np.ndarray] = field(default_factory=dict)
+    times: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What is drawn once for ``n`` new rows; ``Visits.part`` draws the rest for any of them.
+
+    Args:
+        owner: entity of each row, int32, ascending.
+        entity: columns of the entities, one value per entity; empty without an entity key.
+        scaled: the same on the scale that rows are conditioned on.
+        day: of each row its place among the calendar's days, int32, -1 where the time is missing;
+            None without a calendar and in a series.
+        times: datetime64[ns] of the rows of a series, NaT where missing; else None.
+    """
+
+    owner: np.ndarray
+    entity: dict[str, np.ndarray]
+    scaled: dict[str, np.ndarray]
+    day: np.ndarray | None = None
     times: np.ndarray | None = None
 
 
@@ -192,8 +211,8 @@ class Visits:
             DAY: (Variable(DAY), season),
         }
 
-    def sample(self, n: int, rng: np.random.Generator, place: np.ndarray | None = None) -> Drawn:
-        """The frame of ``n`` new rows, rows of one entity together.
+    def plan(self, n: int, rng: np.random.Generator, place: np.ndarray | None = None) -> Planned:
+        """Entities of ``n`` new rows, and the day of each row.
 
         Args:
             n: number of rows.
@@ -202,34 +221,18 @@ class Visits:
         """
         self._progress("sampling: entities")
         entity: dict[str, np.ndarray] = {}
-        owner = np.arange(n)
+        owner = np.arange(n, dtype=np.int32)
         if self._entities is not None:
             entity = self._entities.sample(n, rng)
-            owner = np.repeat(np.arange(len(entity[ROWS])), entity[ROWS].astype(np.int64))
-        context = {
-            name: EntityModel.quantised(name, column, entity[ROWS])[owner]
+            count = np.arange(len(entity[ROWS]), dtype=np.int32)
+            owner = np.repeat(count, entity[ROWS].astype(np.int64))
+        scaled = {
+            name: EntityModel.quantised(name, column, entity[ROWS])
             for name, column in entity.items()
         }
-        times = None
-        if self._time is not None:
-            self._progress("sampling: times")
-            times = self._sample_times(n, entity, context, rng, place)
-        mains = {
-            name.removeprefix("#main "): column[owner]
-            for name, column in entity.items()
-            if name.startswith("#main ")
-        }
-        return Drawn(owner, entity, context, mains, times)
-
-    def _sample_times(
-        self,
-        n: int,
-        entity: Mapping[str, np.ndarray],
-        context: dict[str, np.ndarray],
-        rng: np.random.Generator,
-        place: np.ndarray | None,
-    ) -> np.ndarray:
-        """Times of all rows; adds the calendar columns to ``context``."""
+        if self._time is None:
+            return Planned(owner, entity, scaled)
+        self._progress("sampling: times")
         missing = rng.random(n) < self._missing_time
         if place is None:
             walked = self._entities
@@ -237,46 +240,63 @@ class Visits:
         dated = np.flatnonzero(~missing)
         if self._slots is not None:
             order = dated[np.argsort(place[dated], kind="stable")]
-            return self._slot_times(self._slots, n, order, context, rng)
+            times = np.full(n, np.datetime64("NaT"), dtype="datetime64[ns]")
+            times[order] = self._slots.sample(len(order), rng)
+            return Planned(owner, entity, scaled, times=times)
         volume = self._volume.sample(len(dated), rng)
-        day = np.zeros(n, dtype=np.int64)
+        day = np.full(n, -1, dtype=np.int32)
         # the monotone map: visits in order of place fill the days in order
         day[dated[np.argsort(place[dated], kind="stable")]] = np.repeat(
-            np.arange(len(volume)), volume
+            np.arange(len(volume), dtype=np.int32), volume
         )
+        return Planned(owner, entity, scaled, day)
+
+    def part(self, planned: Planned, rows: slice, rng: np.random.Generator) -> Drawn:
+        """The frame of some of the planned rows."""
+        owner = planned.owner[rows]
+        context = {name: column[owner] for name, column in planned.scaled.items()}
+        times = None
+        if planned.day is not None:
+            times = self._sample_times(planned.day[rows], context, rng)
+        elif planned.times is not None:
+            times = self._slot_times(planned.times[rows], context)
+        mains = {
+            name.removeprefix("#main "): column[owner]
+            for name, column in planned.entity.items()
+            if name.startswith("#main ")
+        }
+        return Drawn(owner, planned.entity, context, mains, times)
+
+    def sample(self, n: int, rng: np.random.Generator, place: np.ndarray | None = None) -> Drawn:
+        """The frame of ``n`` new rows, rows of one entity together (see ``plan``)."""
+        return self.part(self.plan(n, rng, place), slice(0, n), rng)
+
+    def _sample_times(
+        self, day: np.ndarray, context: dict[str, np.ndarray], rng: np.random.Generator
+    ) -> np.ndarray:
+        """Times of rows on these days (-1: missing); adds the calendar columns to ``context``."""
+        missing = day < 0
         days = self._volume.days.to_numpy()[day]
         days[missing] = np.datetime64("NaT")
         columns = self._calendar_columns(pd.DatetimeIndex(days))
         context |= {name: column for name, (_, column) in columns.items()}
         if not self._clock.has_hours:
             return np.asarray(days)
-        weekday = np.asarray(self._volume.days.dayofweek)[day]
-        hours = self._hours.draw([context[name] for name in self._hour_context], n, rng)
+        weekday = np.asarray(self._volume.days.dayofweek)[np.maximum(day, 0)]
+        hours = self._hours.draw([context[name] for name in self._hour_context], len(day), rng)
         hours = self._clock.mend(weekday, hours, rng)
         if self._zone:
             hours = self._clock.on_the_clock(days, hours, self._zone)
         context[HOUR] = np.where(missing, np.nan, hours)
         return np.asarray(days + self._clock.offsets(hours, rng).astype("timedelta64[ns]"))
 
-    def _slot_times(
-        self,
-        slots: Slots,
-        n: int,
-        order: np.ndarray,
-        context: dict[str, np.ndarray],
-        rng: np.random.Generator,
-    ) -> np.ndarray:
-        """Times of a series; adds the calendar columns to ``context``.
-
-        ``order`` are the rows that have a time, the first in time first.
-        """
-        out = np.full(n, np.datetime64("NaT"), dtype="datetime64[ns]")
-        out[order] = slots.sample(len(order), rng)
-        times = pd.DatetimeIndex(out)
-        context |= {name: column for name, (_, column) in self._calendar_columns(times).items()}
+    def _slot_times(self, times: np.ndarray, context: dict[str, np.ndarray]) -> np.ndarray:
+        """Times of a series; adds the calendar columns to ``context``."""
+        stamps = pd.DatetimeIndex(times)
+        context |= {name: column for name, (_, column) in self._calendar_columns(stamps).items()}
         if self._clock.has_hours:
-            context[HOUR] = np.asarray(times.hour, dtype="float64")
-        return out
+            context[HOUR] = np.asarray(stamps.hour, dtype="float64")
+        return times
 
 
 def keeps_instants(schema: TableSchema) -> bool:

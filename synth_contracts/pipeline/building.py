@@ -26,7 +26,7 @@ from synth_contracts.release import Registry, check_attempts, check_budget, rese
 from synth_contracts.settings import Settings
 from synth_contracts.signing import KeyFolder, derive, stream
 from synth_contracts.tables import canonical, restore
-from synth_contracts.warehouse import stage, staged
+from synth_contracts.warehouse import stage_chunks, staged
 
 
 def build(
@@ -83,8 +83,11 @@ def build(
             spend=_spending(settings, keys, ready, run_id),
         )
     with clock.step("stage", "writing the candidate to staging"):
-        rows_digest = stage(
-            settings.target.work, contract.table, run_id, restore(produced.frame, schema)
+        rows_digest = stage_chunks(
+            settings.target.work,
+            contract.table,
+            run_id,
+            (restore(chunk, schema) for chunk in produced.chunks()),
         )
         candidate = staged(settings.target.work, contract.table, run_id)
     with clock.step("evaluate", f"measuring {len(contract.rules)} rules"):

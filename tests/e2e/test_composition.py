@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -83,7 +83,12 @@ class Leaking:
             values = frame[field.name].to_numpy().copy()
             values[places] = baskets[field.name].to_numpy()[who]
             frame[field.name] = values
-        return replace(produced, frame=frame)
+        return SimpleNamespace(
+            chunks=lambda: [frame],
+            uncoarsened=produced.uncoarsened,
+            protection=produced.protection,
+            notes=produced.notes,
+        )
 
     def build(self, table: str, copied: range, *more: str, seed: int = 1) -> int:
         self.copied[table] = copied
