@@ -8,11 +8,17 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parents[1]
 #: `make spark` runs these, in an environment of its own
 collect_ignore = [] if find_spec("pyspark") else ["spark"]
+# a busy machine is no finding: no example has a time limit
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 SEED = ROOT / "warehouse" / "seeds" / "complete_journey_baskets.parquet"
 
 

@@ -437,7 +437,7 @@ SPOILERS: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
 
 @settings(
     max_examples=12, deadline=None, derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(st.fixed_dictionaries({name: st.lists(st.sampled_from(sorted(SPOILERS)), max_size=2) for name in CLEAN}))  # fmt: skip
 def test_faults_in_any_combination(contract: sc.Contract, chosen: dict[str, list[str]]) -> None:

@@ -202,7 +202,9 @@ FEATURES = ["at", "items", "amount", "shop", "kind", "member"]
 
 @pytest.mark.parametrize("metric", IDS)
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     faults=st.lists(

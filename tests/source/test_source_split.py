@@ -118,7 +118,9 @@ _KEYS = st.one_of(
 
 
 @settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(keys=_KEYS, data=st.data())
 def test_each_entity_is_placed_by_itself(contract: Make, keys: list[Any], data: Any) -> None:
