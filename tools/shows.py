@@ -29,6 +29,7 @@ TABLES_CACHE = ROOT / "target" / "calibration" / "tables"
 SEEDS = range(1, 11)
 STRICT_SEEDS = range(1, 5)
 REPLAY_SEEDS = range(1, 4)
+ISOLATED_SEEDS = range(1, 4)
 
 
 def tree_rss(pid: int) -> int:
@@ -365,16 +366,31 @@ def evaluated(path: Path, data: Path, *, seconds: int, mib: int, runs: int) -> d
     }
 
 
+def candidate(contract: Any, table: str, seed: int) -> tuple[Any, Any, Any, float]:
+    """Schema, split, restored candidate and the CPU seconds it took; nothing is written."""
+    from synth_contracts.generate import generate
+    from synth_contracts.source.snapshot import SourceTable
+    from synth_contracts.source.split import DEMO_SECRET, split
+    from synth_contracts.tables import canonical, duckdb_types, resolve, restore, to_arrow
+
+    source = to_arrow(tables.load(table, TABLES_CACHE))
+    schema = resolve(contract, duckdb_types(source))
+    sides = split(SourceTable(schema, source, "", len(source), ""), contract, DEMO_SECRET)
+    started = time.process_time()
+    made = generate(
+        contract, canonical(sides.train, schema), schema,
+        secret_seed=seed, rows=len(source), progress=lambda _: None,
+    )  # fmt: skip
+    seconds = round(time.process_time() - started, 1)
+    return schema, sides, restore(made.frame, schema), seconds
+
+
 def framed(kind: str, table: str, *, frame: bool) -> dict[str, Any]:
     """SDV's model bare or in the frame of calendar and entities: what the gate says of its days."""
     from dataclasses import replace
 
     import synth_contracts as sc
     from synth_contracts.contract.model import GeneratorSpec
-    from synth_contracts.generate import generate
-    from synth_contracts.source.snapshot import SourceTable
-    from synth_contracts.source.split import DEMO_SECRET, split
-    from synth_contracts.tables import canonical, duckdb_types, resolve, restore, to_arrow
 
     contract = sc.load_contract(CONTRACTS[table])
     own = contract.generator
@@ -386,16 +402,7 @@ def framed(kind: str, table: str, *, frame: bool) -> dict[str, Any]:
         parameters={"epochs": shows_page.GAN_EPOCHS} if kind == "ctgan" else {},
     )
     contract = replace(contract, generator=spec)
-    source = to_arrow(tables.load(table, TABLES_CACHE))
-    schema = resolve(contract, duckdb_types(source))
-    sides = split(SourceTable(schema, source, "", len(source), ""), contract, DEMO_SECRET)
-    started = time.process_time()
-    made = generate(
-        contract, canonical(sides.train, schema), schema,
-        secret_seed=7, rows=len(source), progress=lambda _: None,
-    )  # fmt: skip
-    seconds = round(time.process_time() - started, 1)
-    synthetic = restore(made.frame, schema)
+    _, sides, synthetic, seconds = candidate(contract, table, 7)
     evaluation = sc.evaluate(
         contract, train=sides.train, holdout=sides.holdout, synthetic=synthetic, seed=1,
         controls=False,
@@ -416,6 +423,59 @@ def framed(kind: str, table: str, *, frame: bool) -> dict[str, Any]:
         "rules": rules,
         "held": set(days.values()) == {"passed"} if frame else "failed" in days.values(),
     }
+
+
+#: Neighbours looked at for one of another entity.
+NEIGHBOURS = 64
+
+
+def isolated(table: str, seed: int) -> dict[str, Any]:
+    """How many of the most isolated real entities reappear, of train and of the holdout.
+
+    Isolation of a row: distance to the nearest real row of another entity; of an entity: that of
+    its most isolated row. The 1 % most isolated entities of train set the cut, and entities of the
+    holdout beyond it are compared. One reappears where a synthetic row comes nearer to its most
+    isolated row than half the isolation.
+    """
+    import numpy as np
+    from scipy import stats
+
+    import synth_contracts as sc
+    from synth_contracts.metrics import Comparison
+    from synth_contracts.metrics.neighbours import nearest, search
+    from synth_contracts.tables import canonical
+
+    contract = sc.load_contract(CONTRACTS[table])
+    schema, sides, synthetic, seconds = candidate(contract, table, seed)
+    both = Comparison(
+        train=canonical(sides.train, schema), holdout=canonical(sides.holdout, schema),
+        synthetic=canonical(synthetic, schema), schema=schema, seed=1,
+    )  # fmt: skip
+    train, holdout, made = both.vectors
+    real = np.concatenate([train, holdout])
+    owner = np.concatenate(
+        [both.train_side.entity, both.train_side.entities + both.holdout_side.entity]
+    )
+    distance, place = search(real, real, NEIGHBOURS)
+    away = np.where(owner[place] == owner[:, None], np.inf, distance).min(axis=1)
+    away = np.where(np.isfinite(away), away, distance[:, -1])  # a lower bound
+    order = np.lexsort((away, owner))
+    last = order[np.append(np.flatnonzero(np.diff(owner[order])), len(order) - 1)]
+    member = np.arange(len(last)) < both.train_side.entities
+    count = max(round(0.01 * member.sum()), 10)
+    cut = np.sort(away[last][member])[-count]
+    chosen = away[last] >= cut
+    near = nearest(real[last[chosen]], made)[:, 0]
+    back = near < away[last][chosen] / 2
+    of_train = member[chosen]
+    told = [int(back[of_train].sum()), int(of_train.sum()),
+            int(back[~of_train].sum()), int((~of_train).sum())]  # fmt: skip
+    chance = float(
+        stats.fisher_exact(
+            [[told[0], told[1] - told[0]], [told[2], told[3] - told[2]]], alternative="greater"
+        ).pvalue
+    )
+    return {"told": told, "chance": round(chance, 3), "cpu": seconds, "held": chance > 0.05}
 
 
 def two_clones() -> dict[str, Any]:
@@ -520,6 +580,11 @@ JOBS: dict[str, Any] = {
         for frame in (False, True)
     },
     **{f"stream-{rows:08}": lambda rows=rows: stream(rows) for rows in (1_000_000, 10_000_000)},
+    **{
+        f"isolated-{table}-{seed:02}": lambda table=table, seed=seed: isolated(table, seed)
+        for table in shows_page.TABLES
+        for seed in ISOLATED_SEEDS
+    },
     "two-clones": two_clones,
     **{
         f"epsilon-{name}": lambda name=name: epsilon(name)
