@@ -321,6 +321,41 @@ class _Lists:
         return np.concatenate(who)[order], np.concatenate([[0], ends])
 
 
+@dataclass(frozen=True)
+class Groups:
+    """Rows in groups of near ones, each around a centre.
+
+    Attributes:
+        order: rows, group by group, shape (rows,).
+        start: first of each group and the end, shape (groups + 1,).
+        centre: shape (groups, dimensions).
+        distance: of each row of ``order`` to the centre of its group, shape (rows,).
+    """
+
+    order: Rows
+    start: Rows
+    centre: Vectors
+    distance: Distances
+
+    @classmethod
+    def of(cls, vectors: Vectors, groups: int) -> Groups:
+        """About ``groups`` groups by k-means over a sample."""
+        centre = _centroids(vectors, groups)
+        of_row = _assigned(vectors, centre)
+        order = np.argsort(of_row, kind="stable")
+        sizes = np.bincount(of_row, minlength=len(centre))
+        held = sizes > 0
+        distance = np.empty(len(order))
+        for start in range(0, len(order), _PASS):
+            rows = order[start : start + _PASS]
+            gap = vectors[rows] - centre[of_row[rows]]
+            distance[start : start + _PASS] = np.sqrt(
+                np.einsum("rd,rd->r", gap, gap, dtype=np.float64)
+            )
+        start = np.concatenate([[0], np.cumsum(sizes[held])])
+        return cls(order, start, centre[held], distance)
+
+
 def _centroids(reference: Vectors, lists: int) -> Vectors:
     """Centroids of k-means over a sample of the rows, shape (lists, dimensions)."""
     rows = np.random.default_rng(_SEED).permutation(len(reference))[: _TRAIN_POINTS * lists]

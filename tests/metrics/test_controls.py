@@ -328,7 +328,8 @@ def test_copies_of_larger_doses_hold_the_smaller_ones(few: Comparison) -> None:
     assert len({tuple(copy.units) for copy in large}) == 3
 
 
-def test_reach_is_every_pair_that_is_nearer_than_the_nearest() -> None:
+@pytest.mark.parametrize("grouped", [False, True])
+def test_reach_is_every_pair_that_is_nearer_than_the_nearest(grouped) -> None:
     rng = np.random.default_rng(2)
     # long vectors: float32 products of them are far from exact
     real = (rng.normal(size=(5_000, 8)) * 30).astype(np.float32)
@@ -337,7 +338,8 @@ def test_reach_is_every_pair_that_is_nearer_than_the_nearest() -> None:
     near[:20] = 1e-3  # copies of rows that have a near synthetic row already
     gap = np.sqrt(((rows[:, None, :] - real[None]) ** 2).sum(axis=2, dtype=np.float64))
     expected = {(int(p), int(r)) for p, r in zip(*np.nonzero(gap < near), strict=True)}
-    reach = Targets(real, near).reached(rows)
+    reach = Targets(real, near, grouped=grouped).reached(rows)
+    assert Targets(real, near, grouped=grouped).reached(rows[:0]).start.tolist() == [0]
     found_real, distance, plant = reach.of(np.arange(50))
     assert set(zip(plant.tolist(), found_real.tolist(), strict=True)) == expected
     assert distance == pytest.approx(gap[plant, found_real], abs=1e-5)
@@ -345,6 +347,18 @@ def test_reach_is_every_pair_that_is_nearer_than_the_nearest() -> None:
     assert all(own[i, i] == 0.0 for i in range(20))
     some = reach.of(np.array([7, 3]))
     assert set(some[2].tolist()) <= {7, 3}
+
+
+def test_groups_that_no_planted_row_reaches_are_left_out_and_no_pair_with_them() -> None:
+    rng = np.random.default_rng(6)
+    centres = rng.normal(size=(40, 6)) * 100  # far from each other, all rows near their own
+    real = (centres[rng.integers(0, 40, 8_000)] + rng.normal(size=(8_000, 6))).astype(np.float32)
+    near = rng.uniform(0, 3, len(real))
+    rows = (real[:60] + rng.normal(size=(60, 6)) * 0.3).astype(np.float32)
+    every, fewer = (Targets(real, near, grouped=grouped).reached(rows) for grouped in (False, True))
+    assert len(every.real) > 500
+    for name in ("real", "distance", "start"):
+        assert np.array_equal(getattr(every, name), getattr(fewer, name)), name
 
 
 def test_noise_is_as_large_as_it_says(few: Comparison) -> None:

@@ -7,17 +7,21 @@ everything after is bookkeeping on this short list.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from synth_contracts.metrics.cells import Floats, Ints
-from synth_contracts.metrics.neighbours import Vectors
+from synth_contracts.metrics.neighbours import Groups, Vectors
 
 #: Products held at once: 16 MiB, whatever is planted.
 _PRODUCTS = 2**22
 #: Rounding of float32 products, relative to the squared lengths; what it lets in is checked.
 _SLACK = np.float32(4e-6)
+#: Real rows from which they are put into groups.
+_MANY = 400_000
 
 
 @dataclass(frozen=True)
@@ -44,13 +48,23 @@ class Reach:
 class Targets:
     """Real rows with the distance to their nearest synthetic row, ready to be searched.
 
+    Many rows are put into groups first. A row within a ball around its centre, with the nearest
+    synthetic row so near, can be reached from nowhere but a somewhat larger ball: groups that a
+    planted row lies too far from are not looked at, and no pair is missed.
+
     Args:
         real: encoded real rows, float32 of shape (rows, dimensions).
         near: distance of each to the nearest synthetic row, shape (rows,).
+        grouped: whether to put them into groups; by their number where it is None.
     """
 
-    def __init__(self, real: Vectors, near: Floats) -> None:
+    def __init__(self, real: Vectors, near: Floats, *, grouped: bool | None = None) -> None:
         self.real, self.near = real, near
+        self._balls: _Balls | None = None
+        if len(real) >= _MANY if grouped is None else grouped:
+            self._balls = _Balls.of(real, near)
+        if self._balls is not None:
+            real, near = real[self._balls.order], near[self._balls.order]
         length = np.einsum("rd,rd->r", real, real, dtype=np.float64)
         # |x|2 - 2xy + |y|2 - near2 as one product of (x, |x|2 - near2, 1) with (-2y, 1, |y|2)
         held = length * (1 - float(_SLACK)) - near**2
@@ -65,25 +79,76 @@ class Targets:
         right = np.ascontiguousarray(
             np.concatenate([-2 * planted, np.ones_like(held), held], axis=1).T
         )
-        found_real, found_plant, found_distance = [], [], []
-        block = min(max(_PRODUCTS // max(len(planted), 1), 64), 4_096)
-        product = np.empty((block, len(planted)), dtype=np.float32)
-        for first in range(0, len(self.real), block):
-            left = self._left[first : first + block]
-            below = np.matmul(left, right, out=product[: len(left)]) < 0
-            at = np.flatnonzero(below.ravel())
-            row, plant = first + at // len(planted), at % len(planted)
-            # as neighbours.search has it, so that a distance is the same by either way
-            gap = planted[plant] - self.real[row]
-            distance = np.sqrt(np.einsum("pd,pd->p", gap, gap, dtype=np.float64))
-            kept = distance < self.near[row]
-            found_real.append(row[kept])
-            found_plant.append(plant[kept])
-            found_distance.append(distance[kept])
-        plant = np.concatenate(found_plant) if found_plant else np.empty(0, dtype=np.int64)
-        order = np.argsort(plant, kind="stable")
+        found = [
+            self._pairs(first, last, asked, right, planted)
+            for first, last, asked in self._blocks(planted)
+        ]
+        real, plant, distance = (np.concatenate(part) for part in zip(*found, strict=True))
+        order = np.lexsort((real, plant))
         return Reach(
-            real=np.concatenate(found_real)[order].astype(np.int64),
-            distance=np.concatenate(found_distance)[order],
+            real=real[order].astype(np.int64),
+            distance=distance[order],
             start=np.searchsorted(plant[order], np.arange(len(planted) + 1)),
         )
+
+    def _blocks(self, planted: Vectors) -> Iterator[tuple[int, int, Ints]]:
+        """Spans of ``_left`` and the planted rows that may reach a row of each."""
+        every = np.arange(len(planted))
+        if self._balls is None:
+            step = min(max(_PRODUCTS // max(len(planted), 1), 64), 4_096)
+            for first in range(0, len(self._left), step):
+                yield first, min(first + step, len(self._left)), every
+            return
+        balls = self._balls
+        yield 0, 0, every  # no pair, where no group is reached
+        for group, asked in balls.asking(planted):
+            begin, end = int(balls.start[group]), int(balls.start[group + 1])
+            step = min(max(_PRODUCTS // len(asked), 64), 4_096)
+            for first in range(begin, end, step):
+                yield first, min(first + step, end), asked
+
+    def _pairs(
+        self, first: int, last: int, asked: Ints, right: Vectors, planted: Vectors
+    ) -> tuple[Ints, Ints, Floats]:
+        """Real rows, planted rows and distances of the pairs of a span and some planted rows."""
+        wanted = right if len(asked) == len(planted) else right[:, asked]
+        below = np.matmul(self._left[first:last], wanted) < 0
+        at = np.flatnonzero(below.ravel())
+        row, plant = first + at // max(len(asked), 1), asked[at % max(len(asked), 1)]
+        if self._balls is not None:
+            row = self._balls.order[row]
+        # as neighbours.search has it, so that a distance is the same by either way
+        gap = planted[plant] - self.real[row]
+        distance = np.sqrt(np.einsum("pd,pd->p", gap, gap, dtype=np.float64))
+        kept = distance < self.near[row]
+        return row[kept], plant[kept], distance[kept]
+
+
+@dataclass(frozen=True)
+class _Balls:
+    """Groups of real rows (see ``neighbours.Groups``) and from how far each can be reached.
+
+    ``reach`` has shape (groups,): the largest sum of a row's distances to the centre and to its
+    nearest synthetic row.
+    """
+
+    order: Ints
+    start: Ints
+    centre: Vectors
+    reach: Floats
+
+    @classmethod
+    def of(cls, real: Vectors, near: Floats) -> _Balls:
+        groups = Groups.of(real, int(math.sqrt(len(real))))
+        reach = np.maximum.reduceat(groups.distance + near[groups.order], groups.start[:-1])
+        return cls(groups.order, groups.start, groups.centre, reach)
+
+    def asking(self, planted: Vectors) -> Iterator[tuple[int, Ints]]:
+        """Each group that is reached, and the planted rows that may reach it."""
+        near = np.empty((len(self.centre), len(planted)), dtype=bool)
+        for group, (centre, reach) in enumerate(zip(self.centre, self.reach, strict=True)):
+            gap = planted - centre
+            # the slack is far above what single precision rounds
+            near[group] = np.einsum("pd,pd->p", gap, gap) < (reach * (1 + 1e-4) + 1e-4) ** 2
+        for group in np.flatnonzero(near.any(axis=1)):
+            yield int(group), np.flatnonzero(near[group])
