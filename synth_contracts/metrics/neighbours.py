@@ -346,10 +346,10 @@ class Groups:
         sizes = np.bincount(of_row, minlength=len(centre))
         held = sizes > 0
         distance = np.empty(len(order))
-        for start in range(0, len(order), _PASS):
-            rows = order[start : start + _PASS]
+        for first in range(0, len(order), _PASS):
+            rows = order[first : first + _PASS]
             gap = vectors[rows] - centre[of_row[rows]]
-            distance[start : start + _PASS] = np.sqrt(
+            distance[first : first + _PASS] = np.sqrt(
                 np.einsum("rd,rd->r", gap, gap, dtype=np.float64)
             )
         start = np.concatenate([[0], np.cumsum(sizes[held])])

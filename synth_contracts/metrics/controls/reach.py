@@ -150,5 +150,5 @@ class _Balls:
             gap = planted - centre
             # the slack is far above what single precision rounds
             near[group] = np.einsum("pd,pd->p", gap, gap) < (reach * (1 + 1e-4) + 1e-4) ** 2
-        for group in np.flatnonzero(near.any(axis=1)):
-            yield int(group), np.flatnonzero(near[group])
+        for held in np.flatnonzero(near.any(axis=1)):
+            yield int(held), np.flatnonzero(near[held])
