@@ -1,8 +1,9 @@
 """k-anonymity by recoding; no row is dropped.
 
 Hierarchical: within each class of the quasi-identifiers so far (which holds at least k entities by
-induction) the values of the next one that fewer than k entities hold are recoded; while the
-recoded group is itself too small, the next smallest value joins it. Numbers and times have no
+induction) the values of the next one that fewer than k entities hold are recoded into one group.
+Where that group is itself too small its rows take the commonest value of their class: few rows
+change, where grouping another value with them would change many. Numbers and times have no
 ``other``: neighbouring values are merged and take the commonest of their group.
 """
 
@@ -101,24 +102,23 @@ def _values(column: pd.Series, labels: pd.Index, codes: np.ndarray) -> np.ndarra
 def _merge_named(
     codes: np.ndarray, owner: np.ndarray, rows: np.ndarray, token: int | None, k: int
 ) -> np.ndarray:
-    """Recode values of one class: rare ones into ``token`` (None: into the group's commonest)."""
+    """Recode values of one class: rare ones into ``token``, or into the class's commonest value.
+
+    The commonest is taken where there is no token, and where the group would not hold k entities.
+    """
     values, inverse = np.unique(codes, return_inverse=True)
     local = np.unique(owner, return_inverse=True)[1]
-    held = entities_per_value(inverse, local, len(values))
-    grouped = held < k
+    grouped = entities_per_value(inverse, local, len(values)) < k
     if not grouped.any():
         return codes
-    if token is None:
-        pool = ~grouped if (~grouped).any() else grouped
-        count = np.bincount(inverse, weights=rows)
-        target = int(values[np.flatnonzero(pool)[np.argmax(count[pool])]])
-        return np.where(grouped[inverse], target, codes)
-    grouped |= values == token
-    for index in np.argsort(held, kind="stable"):
-        if len(np.unique(local[grouped[inverse]])) >= k:
-            break
-        grouped[index] = True
-    return np.where(grouped[inverse], token, codes)
+    if token is not None:
+        grouped |= values == token
+        if grouped.all() or len(np.unique(local[grouped[inverse]])) >= k:
+            return np.where(grouped[inverse], token, codes)
+    pool = ~grouped if (~grouped).any() else grouped
+    count = np.bincount(inverse, weights=rows)
+    target = int(values[np.flatnonzero(pool)[np.argmax(count[pool])]])
+    return np.where(grouped[inverse], target, codes)
 
 
 def _merge_ordered(
