@@ -60,6 +60,41 @@ def build(
     return code
 
 
+@click.command()
+@click.argument("table")
+@click.option("--rows", type=click.IntRange(1, 10**9), help="How many; default: the contract's.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Default: the contract's.")
+@click.option("--json", "as_json", is_flag=True, help="Print run_results.json to standard output.")
+@click.pass_context
+def sample(
+    context: click.Context, table: str, rows: int | None, seed: int | None, as_json: bool
+) -> int:
+    """Sample TABLE again from its kept model: a new candidate, judged as `build` judges.
+
+    Needs `saveModel: true` in the contract and a build since. Nothing is fitted, so a guarantee
+    spends nothing; another seed, number of rows or fit counts as another attempt.
+
+    \b
+    Exit codes: 0 promoted; 1 the release was blocked; 2 the contract is invalid or keeps no model;
+    3 it could not be evaluated; 5 no fitting model, or attempts are used up.
+    """
+    settings = settings_of(context)
+    (contract,) = contracts_of(settings, (table,))
+    line = _ProgressLine(silent=as_json)
+    line.show("", "starting")
+
+    from synth_contracts.pipeline import sample_one
+
+    result = sample_one(
+        settings, contract, rows=rows, seed=seed, progress=lambda text: line.show(table, text)
+    )
+    if as_json:
+        click.echo(json.dumps([result.to_json()], indent=2))
+    else:
+        _print(result, line)
+    return result.exit_code
+
+
 class _ProgressLine:
     """One line that is rewritten on a terminal, plain lines elsewhere; on standard error."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from synth_contracts.cli.build import build
+from synth_contracts.cli.build import build, sample
 from synth_contracts.cli.contracts import lint, ls, report, show
 from synth_contracts.cli.delivering import export, trace, verify
 from synth_contracts.cli.keeping import flag, keys, ledger, revoke
@@ -50,6 +50,7 @@ for command in (
     ls,
     report,
     revoke,
+    sample,
     show,
     trace,
     verify,

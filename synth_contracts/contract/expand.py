@@ -232,6 +232,8 @@ def expand(contract: Contract) -> dict[str, Any]:
                 "rows": _rows(generator) if generator.rows is None else generator.rows,
                 "fitRows": generator.fit_rows,
                 "seed": generator.seed,
+                # nothing where none is kept: the digest of a contract without it is what it was
+                **({"saveModel": True} if generator.save_model else {}),
                 "calendar": _calendar(generator.calendar),
                 **_period(generator.period),
                 "outliers": _camel(asdict(generator.outliers), keep={"other_value"}),

@@ -19,7 +19,8 @@ class GeneratorType:
     contract asks for it, in the frame of calendar and entities. ``fit_rows``: it can be fitted on a
     part of the rows. ``entities``: it models the rows of an entity together and needs an
     ``entityKey``. ``together``: conditions over two parameters. ``private``: it gives a guarantee,
-    so nothing but its own mechanism may read train.
+    so nothing but its own mechanism may read train. ``keeps``: a fitted one can be kept and gives
+    the same rows again.
     """
 
     name: str
@@ -30,6 +31,7 @@ class GeneratorType:
     entities: bool = False
     together: tuple[Together, ...] = ()
     private: bool = False
+    keeps: bool = False
 
 
 _MANY = 1_000_000
@@ -52,6 +54,7 @@ GENERATORS: Mapping[str, GeneratorType] = {
             },
             reject=True,
             fit_rows=False,
+            keeps=True,
         ),
         GeneratorType("gaussian_copula", sdv.GAUSSIAN_COPULA, reject_framed=True),
         GeneratorType("ctgan", sdv.CTGAN, reject_framed=True, together=sdv.PACKS),
@@ -68,6 +71,7 @@ GENERATORS: Mapping[str, GeneratorType] = {
             },
             fit_rows=False,
             private=True,
+            keeps=True,
         ),
     )
 }

@@ -121,6 +121,8 @@ class GeneratorSpec:
     rows: int | None = None
     fit_rows: int | None = None
     seed: int = 0
+    #: the fitted model is kept, encrypted, so that more rows can be sampled
+    save_model: bool = False
     calendar: Calendar = Calendar()
     outliers: Outliers = Outliers()
     parameters: Mapping[str, Any] = field(default_factory=dict)

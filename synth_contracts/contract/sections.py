@@ -228,6 +228,11 @@ def synthetic_section() -> dict[str, Any]:
             "default": 0,
             "description": "Names a stream of the secret key; never enough to repeat a run alone.",
         },
+        saveModel={
+            "type": "boolean",
+            "default": False,
+            "description": "Keep the fitted model, encrypted, so that more rows can be sampled.",
+        },
         calendar=calendar,
         outliers=outliers,
         entity={

@@ -255,6 +255,13 @@ def _generator(
         problems.add(
             raw.keys_at["fitRows"], f"{known.name} fits the whole training part", "take it out"
         )
+    if raw.get("saveModel") and not known.keeps:
+        can = ", ".join(name for name, item in GENERATORS.items() if item.keeps)
+        problems.add(
+            raw.keys_at["saveModel"],
+            f"a fitted {known.name} cannot be kept",
+            f"take it out, or use one of {can}",
+        )
     if known.entities and roles.entity_key is None:
         problems.add(
             raw.values_at["type"],
@@ -276,6 +283,7 @@ def _generator(
         rows=None if rows in {"source", "noisy"} else rows,
         fit_rows=raw.get("fitRows"),
         seed=raw.get("seed", 0),
+        save_model=raw.get("saveModel", False) is True,
         # with a guarantee nothing reads train but its mechanism
         calendar=Calendar(enabled=False) if known.private or whole else _calendar(raw, problems),
         outliers=Outliers(False, False, False) if known.private else outliers,

@@ -147,6 +147,11 @@ class Produced:
         self._prepare()
         self._alone = self.chunk(0) if len(self) == 1 else None
 
+    @property
+    def learned(self) -> Learned:
+        """What the rows are drawn from."""
+        return self._learned
+
     def __len__(self) -> int:
         """The number of chunks."""
         return len(self._borders) - 1

@@ -130,21 +130,27 @@ class Model:
     """A released model of a table of levels; all that follows from it costs nothing more."""
 
     alias: Mapping[str, str]
-    table: Any
+    #: the random field that rows are drawn from
+    field: Any
+    #: what OpenDP returned around it; holds pointers, so a model that was kept has none
+    table: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"alias": self.alias, "field": self.field, "table": None}
 
     @property
     def total(self) -> float:
         """The estimated number of rows that were counted."""
-        return float(self.table.model.total)
+        return float(self.field.total)
 
     def counts(self, names: Sequence[str]) -> np.ndarray:
         """Estimated counts over columns, one axis each."""
-        return np.asarray(self.table.model.project(self._aliases(names)).values, dtype=np.float64)
+        return np.asarray(self.field.project(self._aliases(names)).values, dtype=np.float64)
 
     def draw(self, rows: int, rng: np.random.Generator) -> dict[str, Ints]:
         """Levels of ``rows`` independent rows; the same stream gives the same rows."""
         with _numpy_seeded(int(rng.integers(2**32))):
-            drawn = self.table.model.synthetic_data(rows, "sample").df
+            drawn = self.field.synthetic_data(rows, "sample").df
         return {n: drawn[a].to_numpy().astype(np.int64) for n, a in self.alias.items()}
 
     def _aliases(self, names: Sequence[str]) -> tuple[str, ...]:
@@ -208,4 +214,5 @@ def release(
         keys={alias[name]: list(range(levels[name])) for name in names},
         algorithm=Fixed(queries=queries, estimator=estimate),
     )
-    return Model(alias, query.release())
+    table = query.release()
+    return Model(alias, table.model, table)

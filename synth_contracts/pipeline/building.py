@@ -6,7 +6,7 @@ contract -> source -> split -> generate -> stage -> evaluate -> judge -> card ->
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,11 +15,12 @@ from synth_contracts.contract import Contract
 from synth_contracts.errors import SynthContractsError
 from synth_contracts.evaluation.checkpoint import run_checkpoint
 from synth_contracts.gate import Outcome, judge
-from synth_contracts.generate import Spend, generate, rows_asked
+from synth_contracts.generate import Produced, Spend, generate, rows_asked
 from synth_contracts.metrics import Comparison
 from synth_contracts.pipeline.clock import Clock, Progress
-from synth_contracts.pipeline.composing import earlier_releases
+from synth_contracts.pipeline.composing import Earlier, earlier_releases
 from synth_contracts.pipeline.concluding import Judged, card_folder, conclude
+from synth_contracts.pipeline.models import keep_model
 from synth_contracts.pipeline.preparing import Prepared, prepare
 from synth_contracts.pipeline.results import BuildResult, failed, write_artifacts
 from synth_contracts.release import Registry, check_attempts, check_budget, reserve
@@ -66,7 +67,9 @@ def build(
             check_budget(registry, keys, contract, ready.budget)
         attempt = registry.attempt_number(ready.sources, ready.fingerprint)
         earlier = earlier_releases(registry, ready)
-    run_id = _run_id(contract, ready.fingerprint)
+    run_id = run_id_of(contract, ready.fingerprint)
+    if contract.generator.save_model:
+        keys.model_key(create=True)  # refused before the fit, not after
 
     schema = ready.source.schema
     train = canonical(ready.split.train, schema)
@@ -82,6 +85,35 @@ def build(
             progress=progress,
             spend=_spending(settings, keys, ready, run_id),
         )
+    if contract.generator.save_model:
+        with clock.step("keep", "keeping the fitted model, encrypted"):
+            keep_model(settings, keys, ready, produced.learned, run_id, progress)
+    return gate(
+        Candidate(settings, keys, ready, clock, run_id, produced, attempt, earlier, progress)
+    )
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Rows that were made and not judged. ``sampled_from``: the run that fitted a kept model."""
+
+    settings: Settings
+    keys: KeyFolder
+    ready: Prepared
+    clock: Clock
+    run_id: str
+    produced: Produced
+    attempt: int
+    earlier: Earlier
+    progress: Progress
+    sampled_from: str | None = None
+
+
+def gate(made: Candidate) -> BuildResult:
+    """Stage, evaluate and judge; then promote or record. The one way to a release."""
+    settings, keys, ready, clock = made.settings, made.keys, made.ready, made.clock
+    contract, run_id, produced, earlier = ready.contract, made.run_id, made.produced, made.earlier
+    schema = ready.source.schema
     with clock.step("stage", "writing the candidate to staging"):
         rows_digest = stage_chunks(
             settings.target.work,
@@ -92,13 +124,13 @@ def build(
         candidate = staged(settings.target.work, contract.table, run_id)
     with clock.step("evaluate", f"measuring {len(contract.rules)} rules"):
         comparison = Comparison(
-            train=train,
+            train=canonical(ready.split.train, schema),
             holdout=canonical(ready.split.holdout, schema),
             synthetic=canonical(candidate, schema),
             schema=schema,
             k=contract.k,
             seed=stream(ready.secret, "evaluate", str(contract.generator.seed)),
-            attempt=attempt,
+            attempt=made.attempt,
             coarsening=Coarsening.of(contract),
             uncoarsened=produced.uncoarsened,
             earlier=earlier.frames,
@@ -114,16 +146,22 @@ def build(
             gx_root=settings.gx,
             secret=derive(keys.secret(), "evaluation-seal"),
             run_name=run_id,
-            progress=progress,
+            progress=made.progress,
             sources=ready.sources,
             card=card_folder(settings, contract.table, run_id) / "report-card.html",
             beside=earlier.record,
         )
         verdict = judge(contract, evaluation)
-    protection = {**produced.protection.to_json(), "notes": list(produced.notes)}
+    notes = list(produced.notes)
+    if made.sampled_from:
+        notes.append(f"Sampled from the kept model of run {made.sampled_from}: nothing was fitted.")
+    protection = {**produced.protection.to_json(), "notes": notes}
     return conclude(
-        Judged(settings, keys, ready, clock, run_id, comparison, evaluation, verdict, protection)
-    )
+        Judged(
+            settings, keys, ready, clock, run_id, comparison, evaluation, verdict, protection,
+            made.sampled_from,
+        )
+    )  # fmt: skip
 
 
 def _spending(settings: Settings, keys: KeyFolder, ready: Prepared, run_id: str) -> Spend | None:
@@ -174,7 +212,8 @@ def _unchanged(registry: Registry, ready: Prepared, settings: Settings) -> Build
     )
 
 
-def _run_id(contract: Contract, fingerprint: str) -> str:
+def run_id_of(contract: Contract, fingerprint: str) -> str:
+    """A fresh id: table, time and the first digits of the fingerprint."""
     now = datetime.now(UTC)
     return f"{contract.table}-{now:%Y%m%dt%H%M%S}-{fingerprint[:8]}"
 

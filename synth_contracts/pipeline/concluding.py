@@ -38,6 +38,8 @@ class Judged:
     evaluation: Evaluation
     verdict: Verdict
     protection: Mapping[str, Any]
+    #: the run that fitted the kept model; None where this run fitted
+    sampled_from: str | None = None
 
     @property
     def contract(self) -> Contract:
@@ -103,6 +105,7 @@ def conclude(run: Judged) -> BuildResult:
         timings=run.clock.seconds,
         warnings=tuple(state.reason for state in run.verdict.warnings),
         protection=run.protection,
+        sampled_from=run.sampled_from,
     )
 
 
@@ -199,6 +202,7 @@ def _provenance(run: Judged, attempt: int) -> dict[str, Any]:
         "max_attempts": contract.export.max_attempts,
         "tries": repeated_tries(contract, run.evaluation, attempt),
         "versions": versions(),
+        **({"sampled_from": run.sampled_from} if run.sampled_from else {}),
         "timings": {step: round(seconds, 3) for step, seconds in run.clock.seconds.items()},
     }
 

@@ -41,6 +41,8 @@ class BuildResult:
     warnings: tuple[str, ...] = ()
     #: what the generator's protections touched, counted; None where nothing was generated
     protection: Mapping[str, Any] | None = None
+    #: the run that fitted the kept model these rows come from; None where this run fitted
+    sampled_from: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object for run_results.json and ``--json``."""
@@ -60,6 +62,7 @@ class BuildResult:
             "timings": {step: round(seconds, 3) for step, seconds in self.timings.items()},
             "warnings": list(self.warnings),
             "protection": self.protection,
+            "sampled_from": self.sampled_from,
         }
 
 

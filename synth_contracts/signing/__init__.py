@@ -3,6 +3,7 @@
 from synth_contracts.signing.dsse import open_envelope, sign_statement
 from synth_contracts.signing.jsontext import dump_canonical, load_strict
 from synth_contracts.signing.keys import BadSignature, KeyFolder, PublicKey, SigningKey
+from synth_contracts.signing.sealed import read_sealed, write_sealed
 from synth_contracts.signing.secrets import commit, derive, stream
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "dump_canonical",
     "load_strict",
     "open_envelope",
+    "read_sealed",
     "sign_statement",
     "stream",
+    "write_sealed",
 ]

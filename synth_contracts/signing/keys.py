@@ -6,6 +6,7 @@ file                      holds
 ``signing.pem``           private half of the current key, PKCS8 PEM; a rotated one is gone
 ``public.jwks.json``      public halves, rotated ones too, for ever (JWK set, RFC 7517 and 8037)
 ``split.key``             32 secret bytes in hex for the split and the random streams
+``model.key``             32 secret bytes in hex that kept models are encrypted with
 ``head-<registry>``       newest ledger head of that registry, so that an old copy is noticed
 ``<name>.jsonl``          a log that outlives the warehouse, one JSON object a line
 ========================  ======================================================================
@@ -43,6 +44,7 @@ from synth_contracts.errors import Refused, UsageError
 from synth_contracts.signing.jsontext import b64url, dump_canonical, load_strict, unb64url
 
 _SIGNING, _PUBLIC, _SECRET, _LOCK = "signing.pem", "public.jwks.json", "split.key", ".lock"
+_MODEL = "model.key"
 _HEAD_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _HEAD = re.compile(r"[0-9a-f]{64}")
 SECRET_BYTES = 32
@@ -198,6 +200,32 @@ class KeyFolder:
                 self._write(_SECRET, found.hex().encode() + b"\n")
             return found
 
+    def model_key(self, *, create: bool) -> bytes:
+        """The 32 secret bytes that kept models are encrypted with; made where ``create`` is set.
+
+        Raises:
+            Refused: missing and ``create`` is False, readable by others, damaged, or not writable.
+        """
+        with self._lock():
+            found = self._hex(_MODEL)
+            if found is None and not create:
+                raise Refused(
+                    "there is no key of kept models",
+                    where=str(self.path / _MODEL),
+                    mend="use the key folder that the model was kept with, or build again",
+                )
+            if found is None:
+                found = secrets.token_bytes(SECRET_BYTES)
+                try:
+                    self._write(_MODEL, found.hex().encode() + b"\n")
+                except OSError as error:
+                    raise Refused(
+                        f"the key of kept models cannot be written: {error.strerror}",
+                        where=str(self.path),
+                        mend="make the key folder writable, or take saveModel out",
+                    ) from error
+            return found
+
     def import_secret(self, raw: bytes) -> None:
         """Install a secret of another folder, so that the same split and rows come out.
 
@@ -278,12 +306,15 @@ class KeyFolder:
         return {key.kid: key for key in map(PublicKey.from_jwk, listed)}
 
     def _secret(self) -> bytes | None:
-        raw = self._read(_SECRET)
+        return self._hex(_SECRET)
+
+    def _hex(self, name: str) -> bytes | None:
+        raw = self._read(name)
         if raw is None:
             return None
         if not _HEX_SECRET.fullmatch(raw):
             raise Refused(
-                f"the secret is not {2 * SECRET_BYTES} hex digits", where=str(self.path / _SECRET)
+                f"the secret is not {2 * SECRET_BYTES} hex digits", where=str(self.path / name)
             )
         return bytes.fromhex(raw.decode().strip())
 
