@@ -42,6 +42,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from synth_contracts.errors import Refused, UsageError
 from synth_contracts.signing.jsontext import b64url, dump_canonical, load_strict, unb64url
+from synth_contracts.signing.private import write_private
 
 _SIGNING, _PUBLIC, _SECRET, _LOCK = "signing.pem", "public.jwks.json", "split.key", ".lock"
 _MODEL = "model.key"
@@ -331,22 +332,7 @@ class KeyFolder:
             return file.read()
 
     def _write(self, name: str, content: bytes) -> None:
-        temporary = self.path / f".{name}.{secrets.token_hex(8)}"
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path / name)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_private(self.path / name, content)
 
     @contextmanager
     def _lock(self) -> Iterator[None]:

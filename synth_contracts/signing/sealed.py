@@ -11,6 +11,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from synth_contracts.errors import Refused
+from synth_contracts.signing.private import write_private
 
 _MAGIC = b"synth-contracts sealed v1\n"
 _NONCE = 12
@@ -21,17 +22,7 @@ def write_sealed(path: Path, content: bytes, key: bytes) -> None:
     nonce = secrets.token_bytes(_NONCE)
     body = _MAGIC + nonce + AESGCM(key).encrypt(nonce, content, _MAGIC)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_private(path, body)
 
 
 def read_sealed(path: Path, key: bytes) -> bytes:
