@@ -69,7 +69,7 @@ for line in sys.stdin:
         try:
             code, words = build(*asked)
             os.write(told, words.encode())
-        except Exception:
+        except Exception:  # told by trace and exit code: a child must never go on with this loop
             traceback.print_exc()
         finally:
             os._exit(code)
