@@ -109,12 +109,15 @@ def evaluate(
     )
     started = time.perf_counter()
     measuring = Measuring(comparison)
-    results = {
-        rule.id: measuring.measure(rule.metric, rule.column, rule.options)
-        for rule in contract.rules
-    }
-    reported = report_only(contract, measuring)
-    found = measuring.control(contract.rules, results, contract.report_only) if controls else None
+    with measuring.ahead(contract.rules, contract.report_only, controls=controls):
+        results = {
+            rule.id: measuring.measure(rule.metric, rule.column, rule.options)
+            for rule in contract.rules
+        }
+        reported = report_only(contract, measuring)
+        found = (
+            measuring.control(contract.rules, results, contract.report_only) if controls else None
+        )
     total = round(time.perf_counter() - started, 4)
     done = assemble(contract, measuring, digests, results, reported, total)
     return replace(done, controls=found, beside=beside)

@@ -10,21 +10,34 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
+from threading import Lock
 from typing import Any
 
 from synth_contracts import metrics
 from synth_contracts.contract.model import Rule
-from synth_contracts.metrics.controls import control
+from synth_contracts.metrics.controls import control, reading_null
 from synth_contracts.metrics.measurement import Measurement, NotMeasured, Result
 from synth_contracts.metrics.record import result_from_json, result_to_json
-from synth_contracts.metrics.threads import single_threaded
+from synth_contracts.metrics.threads import alone, single_threaded
 from synth_contracts.metrics.words import title
 
 __all__ = ["Measuring", "result_from_json", "result_to_json"]
 
 logger = logging.getLogger(__name__)
+
+#: Rows of the three tables from which two metrics are measured at a time: of few, the steps are so
+#: short that two threads wait for each other.
+_MANY_ROWS = 200_000
+#: Half of the work of a card; what it finds others wait for.
+_DEAREST = ("membership_inference", "nearest_neighbor_distance")
+_WAITING = (
+    "recognized_entities", "entity_membership_inference", "outlier_membership_inference",
+    "empirical_epsilon",
+)  # fmt: skip
 
 
 class Measuring:
@@ -35,7 +48,7 @@ class Measuring:
         progress: called with one line as each metric is begun.
 
     ``timings`` holds wall seconds per metric. Work that metrics share is counted where it is first
-    asked for.
+    asked for; metrics that are measured beside each other (:meth:`ahead`) both count their own.
     """
 
     def __init__(
@@ -47,6 +60,42 @@ class Measuring:
         self._progress = progress or (lambda _: None)
         self.timings: dict[str, float] = {}
         self._results: dict[str, Result] = {}
+        self._fresh: Future[dict[str, Any]] | None = None
+        self._lock = Lock()
+
+    @contextmanager
+    def ahead(
+        self, rules: Sequence[Rule], reported: Sequence[str], *, controls: bool
+    ) -> Iterator[None]:
+        """Of many rows, two metrics at a time: searches for neighbours beside all the rest.
+
+        What was measured is told by :meth:`measure` and :meth:`control`, in whatever order they
+        ask. Each metric draws from streams of its own, so that company changes no bit.
+
+        Args:
+            rules: whose metrics are measured.
+            reported: metric ids that are measured without a rule.
+            controls: whether the null is read as well, for :meth:`control`.
+        """
+        sides = self.comparison.train, self.comparison.holdout, self.comparison.synthetic
+        if sum(map(len, sides)) < _MANY_ROWS:
+            yield
+            return
+        asked = [(rule.metric, rule.column, rule.options) for rule in rules]
+        asked += [(metric, None, {}) for metric in reported]
+        # the dearest first, the rest beside it, and last what waits for the same searches
+        asked.sort(key=lambda one: (one[0] in _WAITING) - (one[0] in _DEAREST))
+        with single_threaded(), ThreadPoolExecutor(max_workers=2) as lanes:
+            begun = [lanes.submit(self._beside, *one) for one in asked]
+            if controls and len(self.comparison.holdout):
+                self._fresh = lanes.submit(reading_null, self.comparison, rules, reported)
+            for done in begun:
+                done.result()
+            yield
+
+    def _beside(self, metric: str, column: str | None, options: Mapping[str, Any]) -> None:
+        with alone():
+            self.measure(metric, column, options)
 
     def measure(
         self,
@@ -66,10 +115,13 @@ class Measuring:
             self._progress(f"measuring {title(metric, column)}")
             started = time.perf_counter()
             with single_threaded():  # small products on two threads wait more than they compute
-                self._results[key] = _measure(self.comparison, metric, column, options)
+                found = _measure(self.comparison, metric, column, options)
             spent = time.perf_counter() - started
             name = title(metric, column)
-            self.timings[name] = self.timings.get(name, 0.0) + round(spent, 4)
+            with self._lock:
+                if key not in self._results:
+                    self._results[key] = found
+                    self.timings[name] = self.timings.get(name, 0.0) + round(spent, 4)
         return self._results[key]
 
     def control(
@@ -88,7 +140,9 @@ class Measuring:
         self.comparison.forget_matched()
         try:
             with single_threaded():
-                found = control(self.comparison, rules, results, reported, self._progress)
+                found = control(
+                    self.comparison, rules, results, reported, self._progress, self._fresh
+                )
             record: dict[str, Any] = _json(found)
         except Exception as error:  # a bug here must read as a control that was not made
             logger.exception("the positive control raised")

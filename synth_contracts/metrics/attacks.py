@@ -138,10 +138,15 @@ def observe(
     holdout: Side,
     vectors: tuple[Vectors, Vectors, Vectors],
     rng: np.random.Generator,
+    real: Vectors | None = None,
 ) -> Nearby:
-    """The expensive searches over all rows of both sides; needs at least two holdout entities."""
+    """The expensive searches over all rows of both sides; needs at least two holdout entities.
+
+    ``real`` are the first two of ``vectors`` in one array, where there is one already.
+    """
     members, others, synthetic = vectors
-    real = np.concatenate([members, others])
+    if real is None:
+        real = np.concatenate([members, others])
     near, rows = search(real, synthetic)
     half_of_others = sample(rng, holdout.entities, holdout.entities // 2)
     half_of_members = sample(rng, train.entities, train.entities // 2)

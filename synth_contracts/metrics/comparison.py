@@ -1,13 +1,15 @@
 """The three tables that every metric reads, with the heavy work that they share.
 
-Whatever costs more than a pass over the rows is a cached property here, computed when the first
-metric asks for it and once per comparison. Nothing depends on the order of rows or columns.
+Whatever costs more than a pass over the rows is a property here that is computed when the first
+metric asks for it, once per comparison whichever threads ask. Nothing depends on the order of rows
+or columns.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from threading import RLock
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +19,7 @@ from synth_contracts.metrics import attacks, cells, composition, encoding, match
 from synth_contracts.metrics.agreement import Agreement, Columns
 from synth_contracts.metrics.cells import Floats, Side
 from synth_contracts.metrics.neighbours import Vectors
+from synth_contracts.metrics.once import once
 from synth_contracts.tables import TableSchema
 
 
@@ -55,12 +58,13 @@ class Comparison:
     _matched: dict[tuple[int, bool], matching.Three] = field(
         default_factory=dict, init=False, repr=False
     )
+    _matching: Any = field(default_factory=RLock, init=False, repr=False)
 
     def rng(self, label: str) -> np.random.Generator:
         """The random stream of that name: the same for the same seed, whoever asked before."""
         return np.random.default_rng([self.seed, cells.text_seed(label)])
 
-    @cached_property
+    @once
     def _sides(self) -> tuple[Side, ...]:
         frames = (self.train, self.holdout, self.synthetic)
         return cells.sides(frames, self.schema.features, self.schema.roles.entity_key)
@@ -80,36 +84,41 @@ class Comparison:
         """Synthetic in canonical row order, with typed cells and its own entity codes."""
         return self._sides[2]
 
-    @cached_property
+    @once
     def shared_entities(self) -> int:
         """How many entity keys stand in train and in holdout; 0 for a proper split."""
         return len(self.train_side.keys & self.holdout_side.keys)
 
-    @cached_property
+    @once
     def encoder(self) -> encoding.Encoder:
         """Columns as one space of numbers, fitted on train and holdout together."""
         return encoding.fit([self.train_side.frame, self.holdout_side.frame], self.schema.features)
 
-    @cached_property
+    @once
     def vectors(self) -> tuple[Vectors, Vectors, Vectors]:
         """Encoded train, holdout and synthetic, the encoder fitted on the first two together."""
-        sides, encoder = self._sides, self.encoder
-        return (
-            encoder.encode(sides[0].frame),
-            encoder.encode(sides[1].frame),
-            encoder.encode(sides[2].frame),
-        )
+        train, synthetic = self.train_side.rows, self.synthetic_side
+        return self.real[:train], self.real[train:], self.encoder.encode(synthetic.frame)
 
-    @cached_property
+    @once
+    def real(self) -> Vectors:
+        """Encoded train, then holdout: one array, of which ``vectors`` are parts."""
+        return self.encoder.encode(self.train_side.frame, self.holdout_side.frame)
+
+    @once
     def nearby(self) -> attacks.Nearby:
         """Nearest synthetic and reference rows of each row of train, then of holdout."""
         found = attacks.observe(
-            self.train_side, self.holdout_side, self.vectors, self.rng("reference halves")
+            self.train_side,
+            self.holdout_side,
+            self.vectors,
+            self.rng("reference halves"),
+            real=self.real,
         )
         synthetic = self.agreement.columns.mark(self.synthetic_side.frame)
         return attacks.agreeing(found, self.candidates, self.agreement, synthetic)
 
-    @cached_property
+    @once
     def agreement(self) -> Agreement:
         """Rows of train, then of holdout, ready to be compared column by column."""
         real = [self.train_side.frame, self.holdout_side.frame]
@@ -117,27 +126,27 @@ class Comparison:
         both = columns.mark(pd.concat(real, ignore_index=True))
         return Agreement(columns, both, self.rng("agreement passes"))
 
-    @cached_property
+    @once
     def candidates(self) -> attacks.Candidates:
         """Whose rows they are: entity codes of the three sides."""
         return attacks.Candidates.of(self.train_side, self.holdout_side, self.synthetic_side)
 
-    @cached_property
+    @once
     def calendar(self) -> attacks.Calendar | None:
         """Days of the real rows and the synthetic totals per day; None without a time index."""
         return attacks.calendar_of(self)
 
-    @cached_property
+    @once
     def scores(self) -> dict[str, Floats]:
         """What each attack believes of each row of train (members), then of holdout."""
         return attacks.row_scores(self.nearby)
 
-    @cached_property
+    @once
     def entity_scores(self) -> dict[str, Floats]:
         """What each attack believes of each entity of train (members), then of holdout."""
         return attacks.entity_scores(self.nearby, self.candidates, self.calendar)
 
-    @cached_property
+    @once
     def together(self) -> composition.Together | None:
         """What attacks with earlier releases beside the candidate believe; None without any."""
         return composition.together(self)
@@ -149,11 +158,12 @@ class Comparison:
 
     def matched_raw(self, repeat: int) -> matching.Three:
         """Train, holdout and synthetic at equal numbers of entities, values as they are."""
-        if (repeat, False) not in self._matched:
-            self._matched[repeat, False] = matching.matched(
-                self._sides, self.schema, self.rng(f"matched {repeat}")
-            )
-        return self._matched[repeat, False]
+        with self._matching:
+            if (repeat, False) not in self._matched:
+                self._matched[repeat, False] = matching.matched(
+                    self._sides, self.schema, self.rng(f"matched {repeat}")
+                )
+            return self._matched[repeat, False]
 
     def forget_matched(self) -> None:
         """Give up the samples of :meth:`matched`; they are drawn again when they are asked for."""
@@ -165,8 +175,9 @@ class Comparison:
         Raises:
             CannotMeasure: fewer than 2k entities a side.
         """
-        if (repeat, True) not in self._matched:
-            self._matched[repeat, True] = matching.protected(
-                self.matched_raw(repeat), self.coarsening, self.schema
-            )
-        return self._matched[repeat, True]
+        with self._matching:
+            if (repeat, True) not in self._matched:
+                self._matched[repeat, True] = matching.protected(
+                    self.matched_raw(repeat), self.coarsening, self.schema
+                )
+            return self._matched[repeat, True]

@@ -151,9 +151,8 @@ def _observed(comparison: Comparison, release: Side, features: tuple[Field, ...]
     """What :func:`attacks.observe` finds with ``release`` in the place of the candidate."""
     encoder, names = comparison.encoder, {field.name for field in features}
     if len(names) == len(comparison.schema.features):
-        members, others, _ = comparison.vectors
         own = comparison.nearby
-        near, rows = search(np.concatenate([members, others]), encoder.encode(release.frame))
+        near, rows = search(comparison.real, encoder.encode(release.frame))
         found = Nearby(
             near=near[:, 0],
             synthetic_row=rows[:, 0],

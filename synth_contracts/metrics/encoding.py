@@ -45,12 +45,22 @@ class Encoder:
 
     parts: tuple[tuple[str, Callable[[pd.Series], Vectors]], ...]
 
-    def encode(self, frame: pd.DataFrame) -> Vectors:
-        """``frame`` as float32 of shape (rows, dimensions), finite, C order."""
+    def encode(self, *frames: pd.DataFrame) -> Vectors:
+        """The rows of ``frames``, one after the other, as float32, finite, C order.
+
+        Shape (rows, dimensions).
+        """
         if not self.parts:
-            return np.zeros((len(frame), 1), dtype=np.float32)
-        blocks = [part(frame[name]) for name, part in self.parts]
-        return np.ascontiguousarray(np.concatenate(blocks, axis=1), dtype=np.float32)
+            return np.zeros((sum(map(len, frames)), 1), dtype=np.float32)
+        out, first = np.empty((0, 0), dtype=np.float32), 0
+        for frame in frames:
+            blocks = [part(frame[name]) for name, part in self.parts]
+            if not out.size:
+                shape = sum(map(len, frames)), sum(block.shape[1] for block in blocks)
+                out = np.empty(shape, dtype=np.float32)
+            np.concatenate(blocks, axis=1, out=out[first : first + len(frame)])
+            first += len(frame)
+        return out
 
 
 def fit(real: Sequence[pd.DataFrame], features: Sequence[Field]) -> Encoder:

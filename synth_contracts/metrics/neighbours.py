@@ -83,11 +83,12 @@ def search(
     ids[:, -1] = copy
     if len(open_):
         centre = known.mean(axis=0, dtype=np.float64).astype(np.float32)
-        left = some - centre if len(open_) == len(some) else some[open_] - centre
-        right = known - centre
-        find = _every_pair if len(left) * len(right) <= most else _inverted_lists
-        ids[open_, :-1] = find(left, right, wanted, probes)
-        del left, right
+        left = some if len(open_) == len(some) else some[open_]
+        if len(left) * len(known) <= most:
+            ids[open_, :-1] = _every_pair(left, _right(known, centre), wanted, centre)
+        else:
+            ids[open_, :-1] = _inverted_lists(left, known, wanted, probes, centre)
+        del left
     distances, ids = _measured(some, known, ids, min(k, len(known)))
     distances, rows = held.expanded(distances, ids, k)
     if len(some) == len(queries):
@@ -191,14 +192,27 @@ def _measured(queries: Vectors, reference: Vectors, ids: Rows, k: int) -> tuple[
     return distances, np.where(np.isinf(distances), -1, ids)
 
 
-def _left(queries: Vectors) -> Vectors:
-    return np.concatenate([queries, np.ones((len(queries), 1), np.float32)], axis=1)
+def _left(queries: Vectors, centre: Vectors | None = None) -> Vectors:
+    left = np.ones((len(queries), queries.shape[1] + 1), dtype=np.float32)
+    left[:, :-1] = queries if centre is None else queries - centre
+    return left
 
 
-def _right(reference: Vectors) -> Vectors:
-    """Its product with ``_left`` is half the squared distance, less a term of the query alone."""
-    half = np.einsum("rd,rd->r", reference, reference, dtype=np.float64) / 2
-    return np.concatenate([-reference, half.astype(np.float32)[:, None]], axis=1)
+def _right(reference: Vectors, centre: Vectors | None = None, order: Rows | None = None) -> Vectors:
+    """Its product with ``_left`` is half the squared distance, less a term of the query alone.
+
+    Both are taken from ``centre``; ``order`` are the rows that it holds, all in turn where it is
+    None.
+    """
+    right = np.empty((len(reference), reference.shape[1] + 1), dtype=np.float32)
+    for start in range(0, len(reference), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        part = reference[block] if order is None else reference[order[block]]
+        if centre is not None:
+            part = part - centre
+        right[block, :-1] = -part
+        right[block, -1] = np.einsum("rd,rd->r", part, part, dtype=np.float64) / 2
+    return right
 
 
 def _smallest(gaps: Vectors, k: int) -> tuple[Vectors, Rows]:
@@ -214,34 +228,54 @@ def _smallest(gaps: Vectors, k: int) -> tuple[Vectors, Rows]:
     return values, places
 
 
-def _every_pair(queries: Vectors, reference: Vectors, k: int, _probes: int) -> Rows:
-    """Rows of the k nearest, shape (q, k), in no order."""
-    right = _right(reference)
+def _every_pair(queries: Vectors, right: Vectors, k: int, centre: Vectors | None = None) -> Rows:
+    """Rows of the k nearest of ``right`` (see ``_right``), shape (q, k), in no order."""
     ids = np.empty((len(queries), k), dtype=np.int64)
 
     def search_block(start: int) -> None:
-        left = _left(queries[start : start + _BLOCK])
+        left = _left(queries[start : start + _BLOCK], centre)
         room = np.empty((len(left), min(_WIDE, len(right))), dtype=np.float32)
-        values, places = [], []
+        values = np.full((len(left), k), np.inf, dtype=np.float32)
+        places = np.zeros((len(left), k), dtype=np.int64)
         for first in range(0, len(right), _WIDE):
             part = right[first : first + _WIDE]
             gaps = room if len(part) == room.shape[1] else np.empty((len(left), len(part)),
                                                                     dtype=np.float32)  # fmt: skip
             np.matmul(left, part.T, out=gaps)
-            value, at = _smallest(gaps, min(k, len(part)))
-            values.append(value)
-            places.append(at + first)
-        value, at = np.concatenate(values, axis=1), np.concatenate(places, axis=1)
-        best = np.argsort(value, axis=1, kind="stable")[:, :k]
-        ids[start : start + _BLOCK] = np.take_along_axis(at, best, 1)
+            _keep(gaps, first, values, places)
+        ids[start : start + _BLOCK] = places
 
     each(search_block, range(0, len(queries), _BLOCK))
     return ids
 
 
-def _inverted_lists(queries: Vectors, reference: Vectors, k: int, probes: int) -> Rows:
+def _keep(gaps: Vectors, first: int, values: Vectors, places: Rows) -> None:
+    """Put what is smaller in ``gaps`` into the k smallest of each row, ascending.
+
+    Overwrites ``gaps``. Of equal ones those of lower place stay.
+    """
+    k = values.shape[1]
+    if first == 0:
+        width = min(k, gaps.shape[1])
+        values[:, :width], places[:, :width] = _smallest(gaps, width)
+        return
+    nearer = np.flatnonzero(gaps.min(axis=1) < values[:, -1])
+    if not len(nearer):
+        return
+    chosen = gaps if len(nearer) == len(gaps) else gaps[nearer]
+    value, at = _smallest(chosen, min(k, gaps.shape[1]))
+    value = np.concatenate([values[nearer], value], axis=1)
+    at = np.concatenate([places[nearer], at + first], axis=1)
+    best = np.argsort(value, axis=1, kind="stable")[:, :k]
+    values[nearer] = np.take_along_axis(value, best, 1)
+    places[nearer] = np.take_along_axis(at, best, 1)
+
+
+def _inverted_lists(
+    queries: Vectors, reference: Vectors, k: int, probes: int, centre: Vectors
+) -> Rows:
     """Rows of the k nearest in the ``probes`` lists nearest to each query; -1 for none."""
-    lists = _Lists.of(reference)
+    lists = _Lists.of(reference, centre)
     ids = np.empty((len(queries), k), dtype=np.int64)
     parts = 2 * math.ceil(len(queries) / (2 * _PASS))
     ends = np.linspace(0, len(queries), parts + 1).astype(np.int64)
@@ -259,27 +293,28 @@ class _Lists:
     """The reference in lists, each around its centroid.
 
     ``right`` holds the rows list by list (see ``_right``), ``order`` their numbers, ``start`` the
-    first of each list and the end, shape (lists + 1,).
+    first of each list and the end, shape (lists + 1,). All but ``order`` is taken from ``centre``.
     """
 
     centroids: Vectors
     right: Vectors
     order: Rows
     start: Rows
+    centre: Vectors
 
     @classmethod
-    def of(cls, reference: Vectors) -> _Lists:
-        centroids = _centroids(reference, int(2 * math.sqrt(len(reference))))
-        of_row = _assigned(reference, centroids)
+    def of(cls, reference: Vectors, centre: Vectors) -> _Lists:
+        centroids = _centroids(reference, int(2 * math.sqrt(len(reference))), centre)
+        of_row = _assigned(reference, centroids, centre)
         order = np.argsort(of_row, kind="stable")
         sizes = np.bincount(of_row, minlength=len(centroids))
         # lists that nobody is in would only be looked at in vain
         held = sizes > 0
         start = np.concatenate([[0], np.cumsum(sizes[held])])
-        return cls(centroids[held], _right(reference[order]), order, start)
+        return cls(centroids[held], _right(reference, centre, order), order, start, centre)
 
     def search(self, queries: Vectors, k: int, probes: int) -> Rows:
-        left = _left(queries)
+        left = _left(queries, self.centre)
         asking, ends = self._asking(left, probes)
         values = np.full((len(queries), k), np.inf, dtype=np.float32)
         rows = np.full((len(queries), k), -1, dtype=np.int64)
@@ -356,11 +391,13 @@ class Groups:
         return cls(order, start, centre[held], distance)
 
 
-def _centroids(reference: Vectors, lists: int) -> Vectors:
-    """Centroids of k-means over a sample of the rows, shape (lists, dimensions)."""
+def _centroids(reference: Vectors, lists: int, centre: Vectors | None = None) -> Vectors:
+    """Centroids of k-means over a sample of the rows, from ``centre``, of (lists, dimensions)."""
     rows = np.random.default_rng(_SEED).permutation(len(reference))[: _TRAIN_POINTS * lists]
-    points = reference[np.sort(rows)]
-    centroids = reference[rows[:lists]].copy()
+    points, centroids = reference[np.sort(rows)], reference[rows[:lists]]
+    if centre is not None:
+        points -= centre
+        centroids -= centre
     for _ in range(_ROUNDS):
         of_point = _assigned(points, centroids)
         order = np.argsort(of_point, kind="stable")
@@ -372,6 +409,6 @@ def _centroids(reference: Vectors, lists: int) -> Vectors:
     return centroids
 
 
-def _assigned(vectors: Vectors, centroids: Vectors) -> Rows:
-    """The nearest centroid of each row, shape (rows,)."""
-    return _every_pair(vectors, centroids, 1, 0)[:, 0]
+def _assigned(vectors: Vectors, centroids: Vectors, centre: Vectors | None = None) -> Rows:
+    """The nearest of centroids that are taken from ``centre``, of each row, shape (rows,)."""
+    return _every_pair(vectors, _right(centroids), 1, centre)[:, 0]

@@ -1,5 +1,11 @@
 """Positive control and null: leaks planted into copies of the candidate, read by its own rules."""
 
-from synth_contracts.metrics.controls.run import DOSES, POWER, REPLICATES, control
+from synth_contracts.metrics.controls.run import (
+    DOSES,
+    POWER,
+    REPLICATES,
+    control,
+    reading_null,
+)
 
-__all__ = ["DOSES", "POWER", "REPLICATES", "control"]
+__all__ = ["DOSES", "POWER", "REPLICATES", "control", "reading_null"]

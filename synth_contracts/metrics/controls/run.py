@@ -11,7 +11,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
@@ -47,6 +47,7 @@ def control(
     results: Mapping[str, Result],
     reported: Sequence[str] = (),
     progress: Progress = lambda _: None,
+    fresh: Future[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Positive control and null of one run, as JSON.
 
@@ -57,6 +58,7 @@ def control(
         results: rule id -> what was measured. A rule that was not measured blocks nothing here.
         reported: metric ids that are measured without a rule.
         progress: called with one line as each kind of leak is begun.
+        fresh: the null, where its reading has been begun already.
 
     Returns:
         ``power``, ``replicates``, ``rules`` (rule id -> judged, operator, threshold), ``kinds``,
@@ -75,11 +77,8 @@ def control(
     judges = [r for r in asked if isinstance(results.get(r.id), Measurement)]
     # the null is mostly searches, which leave Python to the plantings: two cores, one wait
     with ThreadPoolExecutor(max_workers=1) as aside:
-        fresh = (
-            aside.submit(_null, comparison, rules, reported)
-            if comparison.holdout_side.rows
-            else None
-        )
+        if fresh is None and comparison.holdout_side.rows:
+            fresh = aside.submit(reading_null, comparison, rules, reported)
         _planted(record, comparison, asked, judges, progress)
         if fresh is not None:
             progress("reading the null: real entities in the place of synthetic ones")
@@ -88,7 +87,10 @@ def control(
     return record
 
 
-def _null(comparison: Comparison, rules: Sequence[Rule], reported: Sequence[str]) -> dict[str, Any]:
+def reading_null(
+    comparison: Comparison, rules: Sequence[Rule], reported: Sequence[str]
+) -> dict[str, Any]:
+    """The null, read in a thread beside other work."""
     with alone():
         return null(comparison, rules, reported)
 
@@ -117,7 +119,7 @@ def _kinds(
 ) -> list[dict[str, Any]]:
     books = Bookkeeping(comparison)
     probes = {metric: PROBES[metric](books) for metric in dict.fromkeys(r.metric for r in rules)}
-    targets = Targets(np.concatenate(comparison.vectors[:2]), comparison.nearby.near)
+    targets = Targets(comparison.real, comparison.nearby.near)
 
     def one(kind: Leak, among: Among) -> dict[str, Any]:
         if kind == "whole_entities" and comparison.schema.roles.entity_key is None:
