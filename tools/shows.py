@@ -29,6 +29,7 @@ TABLES_CACHE = ROOT / "target" / "calibration" / "tables"
 SEEDS = range(1, 11)
 STRICT_SEEDS = range(1, 5)
 REPLAY_SEEDS = range(1, 4)
+PRIVATE_SEEDS = range(1, 4)
 ISOLATED_SEEDS = range(1, 4)
 
 
@@ -89,6 +90,8 @@ CONTRACTS = {
     "baskets": ROOT / "contracts" / "transactions.odcs.yaml",
     **{name: table.contract for name, table in tables.TABLES.items() if name != "baskets"},
 }
+#: The same persons under a guarantee.
+PRIVATE = ROOT / "tools" / "contracts" / "adult_dp.odcs.yaml"
 
 
 def project(
@@ -99,6 +102,7 @@ def project(
     table: str = "baskets",
     preset: str = "standard",
     volume: str = "model",
+    private: bool = False,
 ) -> dict[str, str]:
     """A project of its own with one table's contract, a little changed; its environment."""
     import duckdb
@@ -107,15 +111,18 @@ def project(
 
     (folder / "contracts").mkdir(parents=True)
     (folder / "warehouse").mkdir(mode=0o700)
-    text = CONTRACTS[table].read_text()
-    changes = [("seed: 7", f"seed: {seed}"), ("preset: standard", f"preset: {preset}")]
+    path = PRIVATE if private else CONTRACTS[table]
+    text = path.read_text()
+    changes = [("seed: 7", f"seed: {seed}")]
+    if not private:
+        changes.append(("preset: standard", f"preset: {preset}"))
     if volume != "model":
         changes.append(("volume: model", f"volume: {volume}"))
     for old, new in changes:
         if text.count(old) != 1:
-            raise SystemExit(f"{CONTRACTS[table].name} no longer holds `{old}` exactly once")
+            raise SystemExit(f"{path.name} no longer holds `{old}` exactly once")
         text = text.replace(old, new)
-    (folder / "contracts" / CONTRACTS[table].name).write_text(text)
+    (folder / "contracts" / path.name).write_text(text)
     split = "splitKey: demo\n" if demo_split else ""
     (folder / "synth-contracts.yml").write_text(
         f"name: shows\n{split}targets:\n  dev:\n    servers:\n"
@@ -125,7 +132,7 @@ def project(
     if frame is None:
         raise SystemExit(f"{table} is not at hand")
     name = "transactions" if table == "baskets" else table
-    declared = load_contract(CONTRACTS[table]).columns
+    declared = load_contract(path).columns
     with duckdb.connect(str(folder / "warehouse" / "source.duckdb")) as connection:
         connection.execute("CREATE SCHEMA raw")
         connection.register("frame", frame)
@@ -161,14 +168,20 @@ def build_cost() -> dict[str, Any]:
 
 
 def built(
-    seed: int, *, table: str = "baskets", preset: str = "standard", volume: str = "model"
+    seed: int,
+    *,
+    table: str = "baskets",
+    preset: str = "standard",
+    volume: str = "model",
+    private: bool = False,
 ) -> dict[str, Any]:
     """One contract at one generator seed, with a split key and registry of its own."""
     with tempfile.TemporaryDirectory() as where:
         folder = Path(where)
         env = project(
-            folder, seed=seed, demo_split=False, table=table, preset=preset, volume=volume
-        )
+            folder, seed=seed, demo_split=False, table=table, preset=preset, volume=volume,
+            private=private,
+        )  # fmt: skip
         run = measured([*COMMAND, "build"], cwd=folder, env=env)
         result = json.loads((folder / "target" / "run_results.json").read_text())["results"][0]
         card: dict[str, Any] = {}
@@ -570,6 +583,10 @@ JOBS: dict[str, Any] = {
     },
     **{
         f"replay-{seed:02}": lambda seed=seed: built(seed, volume="replay") for seed in REPLAY_SEEDS
+    },
+    **{
+        f"private-adult-{seed:02}": lambda seed=seed: built(seed, table="adult", private=True)
+        for seed in PRIVATE_SEEDS
     },
     **{
         f"framed-{table}-{kind}-{'frame' if frame else 'bare'}": (

@@ -34,6 +34,7 @@ def summary(found: dict[str, Any], jobs: int) -> str:
     lines += _build(found) + _evaluation(found) + _generators(found)
     lines += _streams(found)
     lines += _standard(found) + _strict(found)
+    lines += _private(found)
     lines += _replay(found) + _isolated(found) + _framed(found) + _clones(found) + _help(found)
     lines += _epsilon(found)
     return "\n".join(lines) + "\n"
@@ -231,6 +232,17 @@ def _strict(found: dict[str, Any]) -> list[str]:
             kept = "keeps all" if not broken else "; ".join(broken)
             lines.append(f"| {table} | {int(seed)} | {kept} | {said} | {' | '.join(others)} |")
     return [*lines, "", "Asked: at least half of the seeds keep all limits by value on each.", ""]
+
+
+def _private(found: dict[str, Any]) -> list[str]:
+    lines = ["## The same persons under a guarantee", "",
+             "`dp_marginals` on adult at epsilon 5, preset exploratory, each build with a split key, a "
+             "registry and a budget of its own; what the noise costs is in "
+             "[dp_figures.md](dp_figures.md).", "",
+             "| table | run | promoted | FAILED | NOT_EVALUATED | why not (seed) |",
+             "|---|---|---|---|---|---|"]  # fmt: skip
+    lines.append(_outcomes("adult", _builds(found, "private-adult-")))
+    return [*lines, ""]
 
 
 def _replay(found: dict[str, Any]) -> list[str]:

@@ -10,7 +10,13 @@ from scipy.stats import rankdata
 
 from synth_contracts.metrics.controls.probes import _Sides
 from synth_contracts.metrics.intervals import Interval, korn_graubard
-from synth_contracts.metrics.tails import Ranking, advantage, mid_ranks, precision
+from synth_contracts.metrics.tails import (
+    Ranking,
+    advantage,
+    coin_flips,
+    mid_ranks,
+    precision,
+)
 
 
 def ranking(members: np.ndarray, others: np.ndarray, owners: np.ndarray) -> Ranking:
@@ -69,6 +75,46 @@ def test_a_tail_of_one_entity_is_no_evidence():
         assert (limits.lower, limits.upper) == (-1, 1)
         assert (limits.bound_lower, limits.bound_upper) == (-1, 1)
     assert math.isnan(precision(np.array([True]), np.array([0.0]), 1.0))
+
+
+def test_coin_flips_by_hand():
+    """Two entities of three rows are two flips; of one with three rows and three alone three."""
+    assert coin_flips(np.array([3, 3]), 1.0, 1.0, 6.0, 0.5) == pytest.approx(2)
+    assert coin_flips(np.array([3, 1, 1, 1]), 1.0, 1.0, 6.0, 0.5) == pytest.approx(3)
+    # a non-member's row weighs twice a member's: 4 members and 2 non-members, 8 of weight
+    assert coin_flips(np.ones(6), 1.0, 2.0, 8.0, 0.5) == pytest.approx(64 / 12)
+
+
+def test_a_heavy_entity_takes_its_own_weight_and_no_more():
+    """300 guesses of as many entities at 60 %, and beside them one entity of 90 rows."""
+    alone = coin_flips(np.ones(300), 1.0, 1.0, 300.0, 0.6)
+    assert 290 < alone <= 300
+    rows = np.append(np.ones(300), 90)
+    beside = coin_flips(rows, 1.0, 1.0, 390.0, (180 + 90) / 390)
+    even = coin_flips(rows, 1.0, 1.0, 390.0, 0.5)
+    # 135 too many, 45 of them the one entity's: 90 others are beyond chance, and stay so
+    assert even == pytest.approx(390**2 / 8400)
+    limits = korn_graubard((180 + 90) / 390, 1e-6, beside, tests=2)
+    assert limits.bound_lower > 0.5
+    # the same excess by heavy entities alone is luck
+    few = coin_flips(np.full(4, 90), 1.0, 1.0, 360.0, 0.75)
+    assert korn_graubard(0.75, 1e-6, few, tests=2).bound_lower < 0.5
+
+
+def test_a_few_heavy_entities_are_no_certain_leak():
+    """Ten entities fill the tail by what they are, whoever is a member."""
+    r = np.random.default_rng(11)
+    owner = np.concatenate([np.repeat(np.arange(10), 30), np.arange(10, 1510)])
+    score = np.where(owner < 10, 5 + r.random(len(owner)), r.random(len(owner)))
+    leaks, tables = 0, 80
+    for _ in range(tables):
+        member = (r.permutation(1510) < 1208)[owner]
+        sides = [np.unique(owner[side], return_inverse=True)[1] for side in (member, ~member)]
+        mass = float((~member).sum())
+        found = Ranking.of(score[member], sides[0], score[~member], sides[1], mass, r)
+        leaks += any(tail.interval.bound_lower > 0 for tail in found.both(250, r, tests=2))
+    # two bounds at .05 in sum
+    assert leaks / tables <= 0.05
 
 
 @pytest.mark.filterwarnings("error")

@@ -30,7 +30,7 @@ from synth_contracts.metrics.privacy import (
     outlier_membership_inference,
     recognized_entities,
 )
-from synth_contracts.metrics.tails import Mask, mid_ranks, precision
+from synth_contracts.metrics.tails import Mask, coin_flips, mid_ranks, precision
 
 
 @dataclass(frozen=True)
@@ -291,11 +291,11 @@ class _Sides:
         attempt: int,
     ) -> None:  # fmt: skip
         self._comparison, self._label, self._attempt = comparison, label, attempt
-        self._entity = np.concatenate([members, others])
         self._rows = [np.bincount(side).astype(np.float64) for side in (members, others)]
         self._mass = mass
-        self._member = np.arange(len(self._entity)) < len(members)
+        self._member = np.arange(len(members) + len(others)) < len(members)
         self.weight = np.where(self._member, mass / len(members), mass / len(others))
+        self._each = (mass / len(members), mass / len(others))
         #: the entity of each row, members first, as the rows of ``held`` have them
         self._place = np.concatenate([members, len(self._rows[0]) + others])
         self._halves: dict[str, _HalfSamples] = {}
@@ -310,13 +310,14 @@ class _Sides:
         As Ranking.both has it: Korn and Graubard's limit, corrected for ``tests`` looks.
         """
         level = 0.05 / tests / self._attempt
-        most = guesses
-        if share in (0, 1):
-            weight = self.weight[rows]
-            tail = rows[np.cumsum(weight) - weight < guesses]
-            own = np.where(self._member[tail], self._entity[tail], -1 - self._entity[tail])
-            most = min(guesses, float(len(np.unique(own))))
         # the variance can only widen what the guesses alone allow
+        if not _above_half(share, guesses, level):
+            return False
+        weight = self.weight[rows]
+        tail = self._place[rows[np.cumsum(weight) - weight < guesses]]
+        held = np.unique(tail, return_counts=True)[1]
+        most = min(guesses, float(len(held))) if share in (0, 1) else guesses
+        most = min(most, coin_flips(held, *self._each, guesses, share))
         if not _above_half(share, most, level):
             return False
         binomial = share * (1 - share)
