@@ -3,8 +3,8 @@
 Sequential CART (Reiter 2005, "Using CART to generate partially synthetic public use microdata")
 with large leaves: a leaf of 15 rows memorises (measured: membership .42 on baskets), so every leaf
 holds at least ``leaf_rows`` rows and ``leaf_entities`` entity equivalents (each entity weighs 1,
-spread over its rows). A draw inside a leaf takes one of its order statistics; values that few
-entities hold are smeared up to the next one.
+spread over its rows). A draw inside a leaf takes one of its order statistics; numbers that few
+entities hold are smeared over their neighbours.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class Variable:
     exact: bool = False
     group: int | None = None
     total: bool = False
+    around: int = 0
 
 
 def number_variable(
@@ -59,7 +60,7 @@ def number_variable(
         (d for d in range(7) if np.allclose(labels, np.round(labels, d), 0, 1e-9)), None
     )
     held = entities_per_value(codes, entities[known], len(labels))
-    return Variable(name, 0, decimals, np.asarray(labels)[held >= k], exact)
+    return Variable(name, 0, decimals, np.asarray(labels)[held >= k], exact, around=k)
 
 
 #: Model columns by name: how each is modelled, and one value per row (or entity).
@@ -124,15 +125,8 @@ class LeafModel:
         self._count[held] = counts
         self._start = np.zeros(len(self._count), dtype=np.int64)
         self._start[held] = np.cumsum(counts) - counts
-        if self.target.size or self.target.exact:
-            return
-        spikes = self.target.spikes if self.target.spikes is not None else np.array([])
-        smeared = ~np.isnan(self._sorted) & ~np.isin(self._sorted, spikes)
-        following = np.arange(len(values))
-        where = np.flatnonzero(smeared)
-        same = leaves[order][where[1:]] == leaves[order][where[:-1]]
-        following[where[:-1]] = np.where(same, where[1:], where[:-1])
-        self._next = following
+        if not self.target.size and not self.target.exact:
+            self._low, self._high = _smears(self._sorted, leaves[order], self.target)
 
     def draw(
         self,
@@ -161,10 +155,53 @@ class LeafModel:
         drawn = self._sorted[position]
         if self.target.size or self.target.exact:
             return drawn
-        drawn = drawn + rng.random(n) * (self._sorted[self._next[position]] - drawn)
+        low, high = self._low[position], self._high[position]
+        drawn = low + rng.random(n) * (high - low)
         return np.asarray(
             drawn if self.target.decimals is None else np.round(drawn, self.target.decimals)
         )
+
+
+def _smears(
+    values: np.ndarray, leaves: np.ndarray, target: Variable
+) -> tuple[np.ndarray, np.ndarray]:
+    """Between which numbers each value is smeared, both shape (n,); spikes are left as they are.
+
+    Half way to the leaf's next values on either side, and on as far as ``around`` rows reach on the
+    nearer side: where values lie close, half way is less than the last decimal, and each would come
+    out as it is. Equally far to both sides, so that means stay. Rows that share a value share its
+    place: drawn as it is wherever two of a leaf have it, it tells whose rows these are (cdnow, 12
+    splits: of the 500 entities surest to be recognised by such values .034 more were members than
+    chance gives, and .001 since they are smeared).
+
+    Args:
+        values: sorted within each leaf, missing ones last.
+        leaves: of each value, sorted.
+        target: its spikes and its ``around``.
+    """
+    starts = np.flatnonzero(
+        np.r_[True, (values[1:] != values[:-1]) | (leaves[1:] != leaves[:-1])][: len(values)]
+    )
+    ends = np.r_[starts[1:], len(values)] - 1
+    first = np.searchsorted(leaves, leaves[starts], "left")
+    known = np.flatnonzero(~np.isnan(values))
+    last = known[np.searchsorted(leaves[known], leaves[starts], "right") - 1] if len(known) else 0
+    value = values[starts]
+    below = values[np.maximum(starts - 1, first)]
+    above = values[np.minimum(ends + 1, last)]
+    reach = np.minimum(
+        value - values[np.maximum(starts - target.around, first)],
+        values[np.minimum(ends + target.around, last)] - value,
+    )
+    low = np.minimum((below + value) / 2, value - reach)
+    high = np.maximum((value + above) / 2, value + reach)
+    whole = np.isnan(value)
+    if target.spikes is not None:
+        whole |= np.isin(value, target.spikes)
+    many = ends - starts + 1
+    return np.repeat(np.where(whole, value, low), many), np.repeat(
+        np.where(whole, value, high), many
+    )
 
 
 def _even(leaves: np.ndarray, beside: np.ndarray, rng: np.random.Generator) -> np.ndarray:

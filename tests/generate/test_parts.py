@@ -161,6 +161,39 @@ def test_draws_keep_spikes_decimals_and_missing_values() -> None:
     assert not np.isin(rare, values).all()  # smeared: most are no real amount
 
 
+def draws_of(values: np.ndarray, variable: Variable, n: int = 20_000) -> np.ndarray:
+    model = LeafModel(leaf_rows=len(values), leaf_entities=10, seed=0).fit((variable, values), [])
+    return model.draw([], n, np.random.default_rng(5))
+
+
+def test_a_value_that_rows_of_few_entities_share_is_smeared_like_any_other() -> None:
+    values = np.r_[np.repeat(7.25, 8), np.linspace(1, 20, 92).round(2), np.full(100, 5.0)]
+    variable = number_variable("paid", values, np.arange(200), 10)
+    assert variable.spikes is not None
+    assert variable.spikes.tolist() == [5.0]
+    drawn = draws_of(values, variable)
+    assert (drawn == 5).mean() == pytest.approx(0.5, abs=0.02)
+    near = np.abs(drawn - 7.25) < 0.5
+    assert (drawn[near] == 7.25).mean() < 0.1  # eight of its thirteen rows, were they drawn as is
+
+
+def test_where_values_lie_close_they_are_smeared_over_several_rows() -> None:
+    values = np.r_[np.arange(100, 200, 2) / 100, 50.0, 90.0]  # every other cent
+    drawn = draws_of(values, number_variable("paid", values, np.arange(52), 10))
+    odd = np.round(drawn[drawn < 2] * 100).astype(int) % 2 == 1
+    assert odd.mean() == pytest.approx(0.5, abs=0.03)
+    assert drawn.mean() == pytest.approx(values.mean(), abs=0.5)
+    assert drawn.min() >= 1
+    assert drawn.max() <= 90
+
+
+def test_missing_and_lonely_values_stay_in_their_leaf() -> None:
+    values = np.r_[np.full(30, np.nan), np.full(30, 4.0)]
+    drawn = draws_of(values, number_variable("paid", values, np.arange(60) // 10, 10))
+    assert np.isnan(drawn).mean() == pytest.approx(0.5, abs=0.02)
+    assert np.unique(drawn[~np.isnan(drawn)]).tolist() == [4.0]  # nothing to smear it over
+
+
 def test_a_category_follows_its_predictor() -> None:
     rng = np.random.default_rng(3)
     kind = rng.integers(0, 20, 10_000)
