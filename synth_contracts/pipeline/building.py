@@ -20,7 +20,7 @@ from synth_contracts.metrics import Comparison
 from synth_contracts.pipeline.clock import Clock, Progress
 from synth_contracts.pipeline.composing import Earlier, earlier_releases
 from synth_contracts.pipeline.concluding import Judged, card_folder, conclude
-from synth_contracts.pipeline.models import keep_model
+from synth_contracts.pipeline.models import drop_model, keep_model
 from synth_contracts.pipeline.preparing import Prepared, prepare
 from synth_contracts.pipeline.results import BuildResult, failed, write_artifacts
 from synth_contracts.release import Registry, check_attempts, check_budget, reserve
@@ -88,6 +88,8 @@ def build(
     if contract.generator.save_model:
         with clock.step("keep", "keeping the fitted model, encrypted"):
             keep_model(settings, keys, ready, produced.learned, run_id, progress)
+    elif drop_model(settings, contract.table):
+        progress("the contract keeps no model any more: the kept one is deleted")
     return gate(
         Candidate(settings, keys, ready, clock, run_id, produced, attempt, earlier, progress)
     )

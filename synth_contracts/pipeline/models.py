@@ -47,6 +47,14 @@ def keep_model(
     write_sealed(path, body, keys.model_key(create=True))
 
 
+def drop_model(settings: Settings, table: str) -> bool:
+    """Delete the kept model of a table; whether there was one."""
+    path = model_file(settings, table)
+    found = path.is_file()
+    path.unlink(missing_ok=True)
+    return found
+
+
 def kept_model(
     settings: Settings, keys: KeyFolder, ready: Prepared, progress: Progress
 ) -> tuple[Learned, str]:

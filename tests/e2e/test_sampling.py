@@ -227,6 +227,15 @@ def test_nothing_is_fitted_where_no_key_can_be_read(
     assert not small.model.exists()
 
 
+def test_a_model_that_the_contract_no_longer_keeps_is_deleted(small: Small) -> None:
+    small.write()
+    assert small.run("build") == 0
+    assert small.model.exists()
+    small.write("type: calendar_cart, seed: 1")
+    assert small.run("build") == 0
+    assert not small.model.exists()
+
+
 def test_off_by_default_and_refused_where_a_fit_cannot_be_kept(
     small: Small, capsys: pytest.CaptureFixture[str]
 ) -> None:
