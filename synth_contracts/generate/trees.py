@@ -126,7 +126,7 @@ class LeafModel:
         self._start = np.zeros(len(self._count), dtype=np.int64)
         self._start[held] = np.cumsum(counts) - counts
         if not self.target.size and not self.target.exact:
-            self._low, self._high = _smears(self._sorted, leaves[order], self.target)
+            self._low, self._high = _smears(self._sorted, leaves[order], self._start, self.target)
 
     def draw(
         self,
@@ -163,7 +163,7 @@ class LeafModel:
 
 
 def _smears(
-    values: np.ndarray, leaves: np.ndarray, target: Variable
+    values: np.ndarray, leaves: np.ndarray, start: np.ndarray, target: Variable
 ) -> tuple[np.ndarray, np.ndarray]:
     """Between which numbers each value is smeared, both shape (n,); spikes are left as they are.
 
@@ -177,15 +177,15 @@ def _smears(
     Args:
         values: sorted within each leaf, missing ones last.
         leaves: of each value, sorted.
+        start: where each leaf begins.
         target: its spikes and its ``around``.
     """
-    starts = np.flatnonzero(
-        np.r_[True, (values[1:] != values[:-1]) | (leaves[1:] != leaves[:-1])][: len(values)]
-    )
+    changes = (values[1:] != values[:-1]) | (leaves[1:] != leaves[:-1])
+    starts = np.flatnonzero(np.r_[True, changes])
     ends = np.r_[starts[1:], len(values)] - 1
-    first = np.searchsorted(leaves, leaves[starts], "left")
-    known = np.flatnonzero(~np.isnan(values))
-    last = known[np.searchsorted(leaves[known], leaves[starts], "right") - 1] if len(known) else 0
+    known = np.bincount(leaves[~np.isnan(values)], minlength=len(start))
+    first = start[leaves[starts]]
+    last = np.maximum(first + known[leaves[starts]] - 1, first)
     value = values[starts]
     below = values[np.maximum(starts - 1, first)]
     above = values[np.minimum(ends + 1, last)]
