@@ -10,19 +10,21 @@ import json
 import logging
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from threading import Lock
-from typing import Any
+from typing import Any, TypeAlias
 
 from synth_contracts import metrics
 from synth_contracts.contract.model import Rule
-from synth_contracts.metrics.controls import control, reading_null
+from synth_contracts.metrics.controls import control, null_beside
 from synth_contracts.metrics.measurement import Measurement, NotMeasured, Result
 from synth_contracts.metrics.record import result_from_json, result_to_json
-from synth_contracts.metrics.threads import alone, single_threaded
+from synth_contracts.metrics.threads import Lanes, prompt, single_threaded
 from synth_contracts.metrics.words import title
 
 __all__ = ["Measuring", "result_from_json", "result_to_json"]
@@ -32,12 +34,16 @@ logger = logging.getLogger(__name__)
 #: Rows of the three tables from which two metrics are measured at a time: of few, the steps are so
 #: short that two threads wait for each other.
 _MANY_ROWS = 200_000
-#: Half of the work of a card; what it finds others wait for.
-_DEAREST = ("membership_inference", "nearest_neighbor_distance")
+_LANES = 2
+#: Turns of :func:`_turn`.
+_FIDELITY, _WAITS = 1, 3
+#: They read what the searches of membership_inference find.
 _WAITING = (
     "recognized_entities", "entity_membership_inference", "outlier_membership_inference",
     "empirical_epsilon",
 )  # fmt: skip
+
+_Task: TypeAlias = tuple[Future[Any], Callable[[], Any]]
 
 
 class Measuring:
@@ -83,19 +89,33 @@ class Measuring:
             return
         asked = [(rule.metric, rule.column, rule.options) for rule in rules]
         asked += [(metric, None, {}) for metric in reported]
-        # the dearest first, the rest beside it, and last what waits for the same searches
-        asked.sort(key=lambda one: (one[0] in _WAITING) - (one[0] in _DEAREST))
-        with single_threaded(), ThreadPoolExecutor(max_workers=2) as lanes:
-            begun = [lanes.submit(self._beside, *one) for one in asked]
-            if controls and len(self.comparison.holdout):
-                self._fresh = lanes.submit(reading_null, self.comparison, rules, reported)
-            for done in begun:
-                done.result()
-            yield
-
-    def _beside(self, metric: str, column: str | None, options: Mapping[str, Any]) -> None:
-        with alone():
-            self.measure(metric, column, options)
+        asked.sort(key=_turn)
+        tasks: deque[_Task] = deque((Future(), partial(self.measure, *one)) for one in asked)
+        begun = [done for done, _ in tasks]
+        # a lane that waits for the searches of another is a core that helps nobody
+        later = [tasks.pop() for one in asked if _turn(one) == _WAITS][::-1]
+        if later:
+            tasks[0] = tasks[0][0], partial(_then, tasks[0][1], tasks, later)
+        # what fidelity shares is large; it is given up before others begin that take memory too
+        fidelity = sum(_turn(one) <= _FIDELITY for one in asked)
+        tasks.insert(fidelity, (Future(), self.comparison.forget_matched))
+        # nobody waits for the null before the plantings are read
+        if controls and len(self.comparison.holdout):
+            self._fresh = Future()
+            tasks.append((self._fresh, partial(null_beside, self.comparison, rules, reported)))
+        lanes = Lanes()
+        with single_threaded(), prompt(), ThreadPoolExecutor(max_workers=_LANES) as pool:
+            running = [pool.submit(_along, tasks, lanes) for _ in range(_LANES)]
+            try:
+                for done in begun:
+                    done.result()
+                lanes.close()
+                yield
+            except BaseException:
+                tasks.clear()  # what nobody has begun, nobody will
+                raise
+        for one in running:
+            one.result()
 
     def measure(
         self,
@@ -149,6 +169,39 @@ class Measuring:
             record = {"reason": f"error: {type(error).__name__}; the log has the trace"}
         self.timings["positive control and null"] = round(time.perf_counter() - started, 4)
         return record
+
+
+def _turn(asked: tuple[str, str | None, Mapping[str, Any]]) -> int:
+    """When a metric is begun: the dearest first, and last those that wait for the same searches."""
+    metric = asked[0]
+    if metric == "membership_inference":
+        return 0
+    if metric in _WAITING:
+        return _WAITS
+    known = metrics.METRICS.get(metric)
+    return _FIDELITY if known is not None and known.family == "fidelity" else _FIDELITY + 1
+
+
+def _then(task: Callable[[], Any], tasks: deque[_Task], later: Sequence[_Task]) -> Any:
+    """``task``, after which ``later`` are the next."""
+    try:
+        return task()
+    finally:
+        tasks.extendleft(reversed(later))
+
+
+def _along(tasks: deque[_Task], lanes: Lanes) -> None:
+    """The tasks that nobody has begun, one after the other, in a lane of their own."""
+    with lanes.lane():
+        while tasks:
+            try:
+                done, task = tasks.popleft()
+            except IndexError:  # another lane was quicker
+                return
+            try:
+                done.set_result(task())
+            except BaseException as error:  # noqa: BLE001 - whoever waits for it raises it
+                done.set_exception(error)
 
 
 def _measure(

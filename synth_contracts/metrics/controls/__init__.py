@@ -5,7 +5,7 @@ from synth_contracts.metrics.controls.run import (
     POWER,
     REPLICATES,
     control,
-    reading_null,
+    null_beside,
 )
 
-__all__ = ["DOSES", "POWER", "REPLICATES", "control", "reading_null"]
+__all__ = ["DOSES", "POWER", "REPLICATES", "control", "null_beside"]

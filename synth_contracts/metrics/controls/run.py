@@ -78,7 +78,7 @@ def control(
     # the null is mostly searches, which leave Python to the plantings: two cores, one wait
     with ThreadPoolExecutor(max_workers=1) as aside:
         if fresh is None and comparison.holdout_side.rows:
-            fresh = aside.submit(reading_null, comparison, rules, reported)
+            fresh = aside.submit(null_beside, comparison, rules, reported)
         _planted(record, comparison, asked, judges, progress)
         if fresh is not None:
             progress("reading the null: real entities in the place of synthetic ones")
@@ -87,7 +87,7 @@ def control(
     return record
 
 
-def reading_null(
+def null_beside(
     comparison: Comparison, rules: Sequence[Rule], reported: Sequence[str]
 ) -> dict[str, Any]:
     """The null, read in a thread beside other work."""
