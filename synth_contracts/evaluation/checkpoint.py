@@ -91,10 +91,11 @@ def run_checkpoint(
             "card": None if card is None else os.path.relpath(card, gx_root),
             "columns": [field.name for field in comparison.schema.released],
         }
-        identifier, validation = _validate(context, contract, measuring, run_name, said)
-        results = read_back(contract, validation)
-        reported = report_only(contract, measuring)
-        controls = measuring.control(contract.rules, results, contract.report_only)
+        with measuring.ahead(contract.rules, contract.report_only, controls=True):
+            identifier, validation = _validate(context, contract, measuring, run_name, said)
+            results = read_back(contract, validation)
+            reported = report_only(contract, measuring)
+            controls = measuring.control(contract.rules, results, contract.report_only)
         seconds = round(time.perf_counter() - started, 4)
         page = _build_docs(context, contract, identifier, gx_root)
     evaluation = replace(

@@ -9,6 +9,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +21,11 @@ import pytest
 from synth_contracts import metrics
 from synth_contracts.contract.model import Contract
 from synth_contracts.errors import NotEvaluatedError
-from synth_contracts.evaluation import Digests, sealed
+from synth_contracts.evaluation import Digests, evaluation_to_json, sealed
 from synth_contracts.evaluation import checkpoint as module
 from synth_contracts.evaluation.checkpoint import open_project, read_back, run_checkpoint
 from synth_contracts.evaluation.docs_site import BLOCKED, NOT_EVALUATED, PASSED
-from synth_contracts.expectations import reading
+from synth_contracts.expectations import measured, reading
 from synth_contracts.expectations.catalog import EXPECTATIONS
 from synth_contracts.gate import Outcome, judge
 from synth_contracts.metrics.measurement import Evaluation, Measurement, NotMeasured
@@ -117,6 +118,36 @@ def test_heavy_work_is_done_once_and_each_metric_once(
     assert lookups == ["comparison"]
     begun = [line for line in lines if line.startswith("measuring ")]
     assert len(begun) == len(asked)
+
+
+def test_a_checkpoint_that_measures_two_metrics_at_a_time_finds_the_same(
+    contract: Contract,
+    comparison: metrics.Comparison,
+    digests: Digests,
+    checked: Evaluation,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads: set[str] = set()
+    real = metrics.measure
+
+    def measure(*args: Any, **options: Any) -> Any:
+        threads.add(threading.current_thread().name)
+        return real(*args, **options)
+
+    monkeypatch.setattr(measured, "_MANY_ROWS", 0)
+    monkeypatch.setattr(metrics, "measure", measure)
+    found = run_checkpoint(
+        contract, comparison, digests=digests, gx_root=tmp_path / "gx", secret=SECRET,
+        run_name="first",
+    )  # fmt: skip
+    assert len(threads) == 2
+    assert threading.current_thread().name not in threads
+    told, before = evaluation_to_json(found), evaluation_to_json(checked)
+    for record in (told, before):
+        record["controls"].pop("seconds", None)
+    for part in ("results", "reported", "controls"):
+        assert told[part] == before[part]
 
 
 def test_a_metric_that_raises_ends_not_evaluated_with_one_message(
