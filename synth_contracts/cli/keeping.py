@@ -1,15 +1,14 @@
-"""`flag`, `revoke`, `ledger`, `keys`: what compliance and key holders do."""
+"""`flag`, `revoke`, `keys`: what compliance and key holders do."""
 
 from __future__ import annotations
 
-import getpass
 import json
 from pathlib import Path
 
 import click
 
-from synth_contracts.cli.project import contracts_of, settings_of
-from synth_contracts.cli.registry import marks_of, open_registry
+from synth_contracts.cli.project import settings_of
+from synth_contracts.cli.registry import by_user, open_registry
 from synth_contracts.errors import UsageError
 
 
@@ -23,7 +22,7 @@ def flag(context: click.Context, table: str, reason: str, clear: bool) -> None:
     from synth_contracts.release import flag as put
 
     with open_registry(settings_of(context)) as registry:
-        release = put(registry, table, reason, getpass.getuser(), clear=clear)
+        release = put(registry, table, reason, by_user(), clear=clear)
     click.echo(f"{table}: release {release.id} is {release.status}")
 
 
@@ -39,48 +38,8 @@ def revoke(context: click.Context, table: str, reason: str) -> None:
     from synth_contracts.release import revoke as withdraw
 
     with open_registry(settings_of(context)) as registry:
-        release = withdraw(registry, table, reason, getpass.getuser())
+        release = withdraw(registry, table, reason, by_user())
     click.echo(f"{table}: release {release.id} is {release.status}")
-
-
-@click.group()
-def ledger() -> None:
-    """Read the hash-chained ledger, or approve further attempts."""
-
-
-@ledger.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-@click.pass_context
-def list_entries(context: click.Context, as_json: bool) -> None:
-    """List all entries, oldest first; the chain is verified first."""
-    with open_registry(settings_of(context), read_only=True) as registry:
-        entries = registry.entries()
-    if as_json:
-        click.echo(json.dumps([vars(entry) for entry in entries], indent=2, default=str))
-        return
-    for entry in entries:
-        body = entry.body
-        told = " ".join(
-            str(body[k]) for k in ("table", "ticket", "outcome", "by", "reason") if body.get(k)
-        )
-        if body.get("outcome") == "FAILED" and body.get("attempt"):
-            told += f" attempt {body['attempt']}"
-        click.echo(f"{entry.seq:>5}  {entry.at}  {entry.kind:<16} {told}  {entry.hash[:12]}")
-
-
-@ledger.command()
-@click.argument("table")
-@click.option("--reason", required=True, help="Why further attempts are justified.")
-@click.pass_context
-def approve(context: click.Context, table: str, reason: str) -> None:
-    """Approve further attempts for TABLE after maxAttempts blocked builds."""
-    from synth_contracts.release import approve as allow
-
-    settings = settings_of(context)
-    (contract,) = contracts_of(settings, (table,))
-    with open_registry(settings) as registry:
-        allow(registry, marks_of(settings, contract), getpass.getuser(), reason)
-    click.echo(f"{table}: attempts are counted afresh from here")
 
 
 @click.group()

@@ -13,7 +13,8 @@ import click
 from synth_contracts.cli.build import build, sample
 from synth_contracts.cli.contracts import lint, ls, report, show
 from synth_contracts.cli.delivering import export, trace, verify
-from synth_contracts.cli.keeping import flag, keys, ledger, revoke
+from synth_contracts.cli.keeping import flag, keys, revoke
+from synth_contracts.cli.ledger import ledger
 from synth_contracts.cli.project import init
 from synth_contracts.errors import SynthContractsError
 

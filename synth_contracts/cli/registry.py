@@ -35,6 +35,13 @@ def open_registry(
     )
 
 
+def by_user() -> str:
+    """Who gives a command: the operating-system user, by user id and not by a variable."""
+    from synth_contracts.delivery.policy import check_subject
+
+    return check_subject(None)
+
+
 def marks_of(settings: Settings, contract: Contract) -> dict[str, str]:
     """The marks that attempts on a contract's source are counted under, without reading its rows.
 

@@ -28,8 +28,12 @@ class Anchor:
         """Note the head of a registry that is about to be made."""
         self._keys.write_head(self._committed, head)
 
-    def settle(self, head: str) -> None:
+    def settle(self, head: str, entries: int) -> None:
         """Accept the head of a file that was just opened, or refuse it.
+
+        Args:
+            head: hash of its newest entry.
+            entries: how many it holds, for the message.
 
         Raises:
             Refused: no head is noted for this registry, or another one.
@@ -50,8 +54,9 @@ class Anchor:
             self._keys.write_head(self._committed, head)
             return
         raise Refused(
-            "the ledger does not end where the head kept beside the keys says: an older copy of "
-            "published.duckdb was put back, or its ledger was cut or rewritten",
+            f"the ledger of {entries} entries does not end where the head kept beside the keys "
+            "says: an older copy of published.duckdb was put back, or its ledger was cut or "
+            "rewritten",
             mend="put back the newest copy of published.duckdb that this tool wrote",
         )
 

@@ -65,23 +65,40 @@ def read_chain(registry_id: str, rows: Iterable[tuple[Any, ...]]) -> list[Ledger
     """
     entries: list[LedgerEntry] = []
     prev = genesis(registry_id)
-    for expected, (seq, at, kind, text, before, claimed) in enumerate(rows, start=1):
-        body = load_strict(str(text), f"ledger entry {seq}")
-        entry = LedgerEntry(int(seq), str(at), str(kind), body, str(before), str(claimed))
-        if (
-            entry.seq != expected
-            or entry.prev != prev
-            or not isinstance(body, dict)
-            or dump_canonical(body).decode() != text
-            or entry.hash != _digest(entry.seq, entry.at, entry.kind, body, prev)
-        ):
-            raise Refused(
-                f"the ledger is broken at entry {expected}: it was edited, cut or reordered",
-                mend="put back the newest copy of published.duckdb that this tool wrote",
-            )
+    for expected, row in enumerate(rows, start=1):
+        entry = _read_entry(expected, row, prev)
         entries.append(entry)
         prev = entry.hash
     return entries
+
+
+def _read_entry(expected: int, row: tuple[Any, ...], prev: str) -> LedgerEntry:
+    """One stored row as the entry ``expected`` that follows ``prev``. Raises Refused."""
+    seq, at, kind, text, before, claimed = row
+    if type(seq) is not int or seq != expected:
+        found = f"entry {seq}" if type(seq) is int else "one without a number"
+        raise _broken(expected, f"{found} stands in its place")
+    if not all(isinstance(value, str) for value in (at, kind, text, before, claimed)):
+        raise _broken(expected, "a part of it is missing or is not text")
+    if before != prev:
+        after = f"entry {expected - 1}" if expected > 1 else "the registry's beginning"
+        raise _broken(expected, f"it does not follow {after}")
+    try:
+        body = load_strict(text, "its body")
+    except Refused as error:
+        raise _broken(expected, error.message) from error
+    if not isinstance(body, dict) or dump_canonical(body).decode() != text:
+        raise _broken(expected, "its body is not as this tool writes it")
+    if claimed != _digest(seq, at, kind, body, prev):
+        raise _broken(expected, "its hash is not that of what it says")
+    return LedgerEntry(seq, at, kind, body, before, claimed)
+
+
+def _broken(number: int, text: str) -> Refused:
+    return Refused(
+        f"the ledger is broken at entry {number}: it was edited, cut or reordered ({text})",
+        mend="put back the newest copy of what this tool wrote: nothing from this entry on counts",
+    )
 
 
 def _digest(seq: int, at: str, kind: str, body: Mapping[str, Any], prev: str) -> str:

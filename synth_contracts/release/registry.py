@@ -90,7 +90,7 @@ class Registry:
                 sql.create(database, identifier)
             entries = read_chain(identifier, sql.ledger(database))
             registry = cls(database, keys, identifier, entries, read_only=read_only, clock=clock)
-            registry._anchor.settle(registry.head())
+            registry._anchor.settle(registry.head(), len(entries))
             yield registry
 
     # the ledger

@@ -2,7 +2,13 @@
 
 from synth_contracts.signing.dsse import open_envelope, sign_statement
 from synth_contracts.signing.jsontext import dump_canonical, load_strict
-from synth_contracts.signing.keys import BadSignature, KeyFolder, PublicKey, SigningKey
+from synth_contracts.signing.keys import (
+    BadSignature,
+    KeyFolder,
+    PublicKey,
+    SigningKey,
+    read_jwks,
+)
 from synth_contracts.signing.sealed import read_sealed, write_sealed
 from synth_contracts.signing.secrets import commit, derive, stream
 
@@ -16,6 +22,7 @@ __all__ = [
     "dump_canonical",
     "load_strict",
     "open_envelope",
+    "read_jwks",
     "read_sealed",
     "sign_statement",
     "stream",

@@ -135,6 +135,19 @@ class SigningKey:
         return cls(Ed25519PrivateKey.generate())
 
 
+def read_jwks(raw: bytes, where: str) -> dict[str, PublicKey]:
+    """The public keys of a JWK set by key id; ``where`` names it in messages.
+
+    Raises:
+        Refused: it is not a JWK set of Ed25519 public keys, each under its own thumbprint.
+    """
+    document = load_strict(raw, where)
+    listed = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(listed, list):
+        raise Refused("the list of public keys is damaged", where=where)
+    return {key.kid: key for key in map(PublicKey.from_jwk, listed)}
+
+
 class KeyFolder:
     """The keys of one project (see module). Open with ``KeyFolder.open``."""
 
@@ -300,11 +313,7 @@ class KeyFolder:
         raw = self._read(_PUBLIC)
         if raw is None:
             return {}
-        document = load_strict(raw, str(self.path / _PUBLIC))
-        listed = document.get("keys") if isinstance(document, dict) else None
-        if not isinstance(listed, list):
-            raise Refused("the list of public keys is damaged", where=str(self.path / _PUBLIC))
-        return {key.kid: key for key in map(PublicKey.from_jwk, listed)}
+        return read_jwks(raw, str(self.path / _PUBLIC))
 
     def _secret(self) -> bytes | None:
         return self._hex(_SECRET)

@@ -28,6 +28,8 @@ RELEASE_COLUMNS = (
     "contract_digest", "contract_text", "contract_expanded", "statement", "analyst_card_html",
     "analyst_card_json", "promoted_at", "status",
 )  # fmt: skip
+#: Columns of registry.ledger; seq is a number, the rest text.
+LEDGER_COLUMNS = ("seq", "recorded_at", "kind", "body", "prev", "hash")
 
 
 def open_published(path: Path, *, read_only: bool) -> Database:
@@ -78,10 +80,23 @@ def create(database: Database, identifier: str) -> None:
 
 
 def ledger(database: Database) -> list[tuple[Any, ...]]:
-    """(seq, recorded_at, kind, body, prev, hash) of every entry, oldest first."""
-    return database.rows(
-        "SELECT seq, recorded_at, kind, body, prev, hash FROM registry.ledger ORDER BY seq"
+    """(seq, recorded_at, kind, body, prev, hash) of every entry, oldest first.
+
+    Raises:
+        Refused: the table is gone, or it is not the one that this tool made.
+    """
+    columns = database.rows(
+        "SELECT column_name FROM duckdb_columns() WHERE database_name = ? "
+        "AND schema_name = 'registry' AND table_name = 'ledger' ORDER BY column_index",
+        [_ALIAS],
     )
+    if not _is_table(database, "registry", "ledger") or columns != [(c,) for c in LEDGER_COLUMNS]:
+        raise Refused(
+            "the ledger's table is gone or was altered",
+            where=str(database.path),
+            mend="put back the newest copy of published.duckdb that this tool wrote",
+        )
+    return database.rows(f"SELECT {', '.join(LEDGER_COLUMNS)} FROM registry.ledger ORDER BY seq")  # noqa: S608 - constant names
 
 
 def head(database: Database) -> str | None:

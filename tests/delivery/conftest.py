@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from synth_contracts.cli.main import run
 from synth_contracts.contract import Contract, Rule, load_contract, settle
 from synth_contracts.delivery import Bundle, export
 from synth_contracts.evaluation.seal import seal
@@ -46,6 +47,15 @@ customProperties:
   - property: export
     vendor: synth-contracts
     value: {policy}
+"""
+PROJECT = """\
+name: house
+keys: keys
+targets:
+  dev:
+    servers: {source: source.duckdb}
+    work: work.duckdb
+    published: published.duckdb
 """
 POLICY = 'ticketPattern: "^DATA-[0-9]+$", tokenTtl: 15m'
 
@@ -145,6 +155,9 @@ class House:
             results={rule.id: _passing(rule) for rule in contract.rules},
             validation={"run_id": run_id},
         )
+        with self.registry() as registry:  # as if it was measured together with all of them
+            beside = {"releases": [old.id for old in registry.releases()]}
+        evaluation = replace(evaluation, beside=beside if beside["releases"] else {})
         secret = derive(self.keys.secret(), "evaluation-seal")
         evaluation = replace(evaluation, seal=seal(evaluation, secret))
         card = {"html": f"<!doctype html><p>{run_id}</p>\n", "json": {"verdict": "PASSED"}}
@@ -197,6 +210,18 @@ class House:
             "keys": self.keys, "exports": self.root / "exports", "now": lambda: self.now, **o,
         }  # fmt: skip
         return export(registry, table, ticket, **options)
+
+    def run(self, *arguments: str) -> int:
+        """The command line in this project; its exit code."""
+        (self.root / "contracts").mkdir(exist_ok=True)
+        for path in self.root.glob("*.odcs.yaml"):
+            shutil.copy(path, self.root / "contracts")
+        (self.root / "synth-contracts.yml").write_text(PROJECT)
+        return run(["--project", str(self.root), *arguments])
+
+    def bytes(self) -> bytes:
+        """The published database as it stands on the disk."""
+        return self.published.read_bytes()
 
     def kinds(self) -> list[str]:
         """Kinds of the ledger's entries about exports, in order, without their prefix."""

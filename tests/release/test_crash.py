@@ -102,8 +102,8 @@ def test_a_commit_that_was_never_acknowledged_settles_once(released: Any) -> Non
     with released.registry(read_only=True):
         pass
     with pytest.raises(Refused):
-        anchor.settle("f" * 64)
-    anchor.settle(head)
+        anchor.settle("f" * 64, 1)
+    anchor.settle(head, 1)
 
 
 def test_a_write_that_fails_leaves_nothing(released: Any, monkeypatch: Any) -> None:
