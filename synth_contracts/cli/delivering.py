@@ -7,8 +7,16 @@ from pathlib import Path
 
 import click
 
+from synth_contracts.cli.exports import (
+    as_csv,
+    as_table,
+    chosen,
+    format_option,
+    rows_of,
+)
 from synth_contracts.cli.project import settings_of
 from synth_contracts.cli.registry import open_registry
+from synth_contracts.cli.wording import plain
 
 
 @click.command()
@@ -92,23 +100,34 @@ def verify(context: click.Context, what: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("what", metavar="TICKET|TOKEN|BUNDLE")
-@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@click.argument("what", metavar="TICKET|TOKEN|BUNDLE|FILE|RELEASE|TABLE")
+@format_option
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.pass_context
-def trace(context: click.Context, what: str, as_json: bool) -> None:
-    """Say who exported what and when, by ticket, token (or its id) or bundle folder."""
+def trace(context: click.Context, what: str, form: str | None, as_json: bool) -> None:
+    """Say who exported what and when, and what became of the release since.
+
+    By ticket, token (its text, its id or a file that holds it), bundle folder, exact copy of an
+    exported data file, release or table. Times are UTC.
+
+    \b
+    Exit codes: 0 looked up, also when no export is known; 2 a file that cannot be
+    traced; 5 a token that is not the one that was issued.
+    """
     from synth_contracts.delivery import trace as look_up
 
+    form = chosen(form, as_json)
     with open_registry(settings_of(context), read_only=True) as registry:
         exports = look_up(registry, what)
-    if as_json:
-        click.echo(json.dumps([item.to_json() for item in exports], indent=2))
-        return
-    if not exports:
-        click.echo(f"no export is known for {what}")
-    for item in exports:
-        click.echo(
-            f"{item.at}  {item.subject}  {item.table}  {item.rows:,} rows  ticket {item.ticket}  "
-            f"{item.status}\n"
-            f"  release {item.release}  token {item.jti}\n  sha256 {item.rows_digest}"
-        )
+        statuses = {release.id: release.status for release in registry.releases()}
+    rows = rows_of(exports, statuses)
+    if form == "json":
+        click.echo(json.dumps(rows, indent=2))
+    elif form == "csv":
+        click.echo(as_csv(rows), nl=False)
+    elif not rows:
+        click.echo(f"no export is known for {plain(what)}")
+    else:
+        click.echo(as_table(rows))
+        for name in dict.fromkeys(item["release"] for item in rows):
+            click.echo(f"release {name} is {statuses.get(name, 'unknown')}")

@@ -28,8 +28,13 @@ def width() -> int:
     return max(_NARROWEST, min(columns, _WIDEST))
 
 
-def hanging(head: str, text: str) -> str:
-    """``head``, then ``text`` wrapped to the width with its lines below one another."""
+def hanging(head: str, text: str, *, keep: bool = False) -> str:
+    """``head``, then ``text`` wrapped to the width with its lines below one another.
+
+    A text that is a row of a table has its spaces kept where it fits (``keep``).
+    """
+    if keep and len(head) + len(text.rstrip()) < width():
+        return head + plain(text)
     indent = " " * len(head)
     lines = textwrap.wrap(
         plain(text), width() - 1, initial_indent=head, subsequent_indent=indent,

@@ -4,7 +4,7 @@ from synth_contracts.delivery.bundle import Bundle
 from synth_contracts.delivery.exporting import export
 from synth_contracts.delivery.journal import ExportRecord
 from synth_contracts.delivery.recovery import recover
-from synth_contracts.delivery.tracing import trace
+from synth_contracts.delivery.tracing import trace, trace_release
 from synth_contracts.delivery.verify import VerifiedBundle, verify_bundle
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "export",
     "recover",
     "trace",
+    "trace_release",
     "verify_bundle",
 ]

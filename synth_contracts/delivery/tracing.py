@@ -56,6 +56,20 @@ def trace(registry: Registry, what: str | Path) -> list[ExportRecord]:
     ]
 
 
+def trace_release(
+    registry: Registry, *, release: str | None = None, table: str | None = None
+) -> list[ExportRecord]:
+    """Every export of one release or of all releases of one table, in order of issue.
+
+    Unlike ``trace`` it never takes a name for that of a file or a token.
+    """
+    return [
+        record
+        for record in exports(registry).values()
+        if (record.release if table is None else record.table) == (table or release)
+    ]
+
+
 def _is(asked: Callable[[], bool]) -> bool:
     """Whether a path is there; a text that cannot be a path (too long) is not."""
     try:

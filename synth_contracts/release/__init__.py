@@ -14,7 +14,7 @@ from synth_contracts.release.budget import budget_marks, check_budget, reserve
 from synth_contracts.release.ledger import LedgerEntry
 from synth_contracts.release.records import Release, RunRecord
 from synth_contracts.release.registry import Registry
-from synth_contracts.release.standing import flag, revoke
+from synth_contracts.release.standing import flag, revoke, standing_entry
 
 if TYPE_CHECKING:
     from synth_contracts.release.promoting import promote
@@ -37,6 +37,7 @@ __all__ = [
     "source_key",
     "source_marks",
     "stand_beside",
+    "standing_entry",
 ]
 
 

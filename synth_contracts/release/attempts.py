@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from synth_contracts.contract.model import Contract
 from synth_contracts.errors import Refused, UsageError
 from synth_contracts.release.ledger import LedgerEntry
+from synth_contracts.release.reasons import read_reason
 from synth_contracts.release.records import RunRecord
 from synth_contracts.signing.jsontext import dump_canonical
 
@@ -154,11 +155,10 @@ def approve(registry: Registry, sources: Mapping[str, str], by: str, reason: str
     """An approver's entry: attempts on this source, under whatever mark, count afresh from here.
 
     Raises:
-        UsageError: no reason is given.
+        UsageError: no reason is given in words.
     """
-    if not reason.strip():
-        raise UsageError("an approval needs a reason", mend="--reason ...")
-    body = {"source_key": sources[DECLARED], "sources": dict(sources), "by": by, "reason": reason}
+    told = {"by": by, "reason": read_reason(reason)}
+    body = {"source_key": sources[DECLARED], "sources": dict(sources), **told}
     return registry.append("approved", body)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from synth_contracts.errors import Refused, UsageError
+from synth_contracts.errors import Refused
+from synth_contracts.release.ledger import LedgerEntry
+from synth_contracts.release.reasons import read_reason
 from synth_contracts.release.records import Release
 from synth_contracts.release.registry import Registry
 from synth_contracts.warehouse import published as sql
@@ -15,10 +17,11 @@ def flag(registry: Registry, table: str, reason: str, by: str, *, clear: bool = 
     A flagged release cannot be exported.
 
     Raises:
-        UsageError: (exit 2) no such table, or no reason.
+        UsageError: (exit 2) no such table, or no reason in words.
         Refused: (exit 5) nothing of it is released, or it was revoked.
     """
-    release = _newest(registry, table, reason)
+    reason = read_reason(reason)
+    release = registry.released(table)
     if release.status == "revoked":
         raise Refused(f"release {release.id} was revoked", where=table, mend="build a new one")
     wanted = "live" if clear else "flagged"
@@ -39,10 +42,11 @@ def revoke(registry: Registry, table: str, reason: str, by: str) -> Release:
     delivered before cannot be recalled.
 
     Raises:
-        UsageError: (exit 2) no such table, or no reason.
+        UsageError: (exit 2) no such table, or no reason in words.
         Refused: (exit 5) nothing of it is released.
     """
-    release = _newest(registry, table, reason)
+    reason = read_reason(reason)
+    release = registry.released(table)
     if release.status == "revoked":
         return release
 
@@ -54,10 +58,15 @@ def revoke(registry: Registry, table: str, reason: str, by: str) -> Release:
     return registry.released(table)
 
 
-def _newest(registry: Registry, table: str, reason: str) -> Release:
-    if not reason.strip():
-        raise UsageError("a reason is needed", mend="--reason ...")
-    return registry.released(table)
+def standing_entry(registry: Registry, release: Release) -> LedgerEntry | None:
+    """The entry since which a release stands as it does; None where its status needs none.
+
+    A live release that was never flagged stands so since its promotion, a superseded one since
+    the promotion of the next: neither was anybody's decision.
+    """
+    kinds = {"flagged": "flagged", "revoked": "revoked"}.get(release.status)
+    about = (e for e in reversed(registry.entries()) if e.body.get("release_id") == release.id)
+    return next((entry for entry in about if entry.kind == kinds), None)
 
 
 def _body(release: Release, reason: str, by: str) -> dict[str, str]:
