@@ -14,6 +14,7 @@ from synth_contracts.errors import UsageError
 
 if TYPE_CHECKING:
     from synth_contracts.contract import Contract
+    from synth_contracts.release import Release
     from synth_contracts.settings import Settings
 
 
@@ -73,16 +74,22 @@ def show(context: click.Context, table: str, expanded: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.pass_context
 def ls(context: click.Context, as_json: bool) -> None:
-    """List the project's contracts with what is released of each."""
+    """List the project's contracts with what is released of each, and until when.
+
+    Status: live, flagged, expired (its retention is over), revoked, or not released. The JSON
+    lists each table's releases, superseded ones too.
+    """
     from synth_contracts.cli.registry import open_registry
 
     settings = settings_of(context)
     contracts = contracts_of(settings, ())
     releases = {}
+    every: list[Release] = []
     attempts = _attempts(settings, contracts)
     if settings.target.published.is_file():
         with open_registry(settings, read_only=True) as registry:
             releases = {c.table: registry.release(c.table) for c in contracts}
+            every = registry.releases()
     rows: list[dict[str, Any]] = []
     for contract in contracts:
         release = releases.get(contract.table)
@@ -97,6 +104,9 @@ def ls(context: click.Context, as_json: bool) -> None:
                 "rows": release.rows if release else None,
                 "attempts": attempts[contract.table],
                 "max_attempts": contract.export.max_attempts,
+                "expires_at": release.expires_at if release else None,
+                # superseded ones too, oldest first
+                "releases": [_release(item) for item in every if item.table == contract.table],
             }
         )
     if as_json:
@@ -104,6 +114,9 @@ def ls(context: click.Context, as_json: bool) -> None:
         return
     for row in rows:
         tail = f"{row['rows']:,} rows, {row['release']}" if row["release"] else ""
+        if row["expires_at"] and row["status"] in {"live", "flagged", "expired"}:
+            verb = "ended" if row["status"] == "expired" else "until"
+            tail += f", {verb} {row['expires_at'][:10]}"
         if row["attempts"]:
             said = _attempt_words(row["attempts"], row["max_attempts"])
             tail = f"{tail}, {said}" if tail else said
@@ -111,6 +124,11 @@ def ls(context: click.Context, as_json: bool) -> None:
             f"{row['table']:<24} {row['version']:<8} {row['preset'] or '-':<12} "
             f"{row['generator']:<16} {row['status']:<14} {tail}".rstrip()
         )
+
+
+def _release(release: Release) -> dict[str, Any]:
+    names = ("status", "version", "rows", "rows_digest", "promoted_at", "expires_at")
+    return {"release": release.id, **{name: getattr(release, name) for name in names}}
 
 
 def _attempts(settings: Settings, contracts: Sequence[Contract]) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -91,6 +92,9 @@ def verify(context: click.Context, what: str, as_json: bool) -> None:
         found = verify_bundle(Path(what), KeyFolder.open(settings.keys, create=False))
         said = found.to_json()
         words = f"{what}: verified, {found.rows:,} rows of release {found.release}"
+        ends = found.release_expires_at
+        if ends is not None and datetime.fromisoformat(ends) <= datetime.now(UTC):
+            words += f"\n  its retention ended at {ends[:19]} UTC: it should be in use no longer"
     else:
         with open_registry(settings, read_only=True) as registry:
             release = registry.verify_release(what)

@@ -85,8 +85,8 @@ def _stand(
     )
     said = {"table": release.table, "release": release.id, "status": release.status}
     if form == "json":
-        told = {**said, "changed": changed, **since, "exports": rows}
-        click.echo(json.dumps(told, indent=2))
+        document = {**said, "changed": changed, **since, "exports": rows}
+        click.echo(json.dumps(document, indent=2))
         return
     _say_standing(said, since, changed, to_stderr=form == "csv")
     if form == "csv":

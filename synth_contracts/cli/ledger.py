@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _KINDS = (
     "approved", "attempt", "budget_spent", "export_aborted", "export_delivered", "export_issued",
-    "export_sealed", "export_started", "flag_cleared", "flagged", "promoted", "revoked",
+    "expired", "export_sealed", "export_started", "flag_cleared", "flagged", "promoted", "revoked",
 )  # fmt: skip
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -287,6 +287,9 @@ def _what(
     if entry.kind == "promoted":
         status = statuses.get(str(release), "gone")
         return f"{table} {body.get('rows', 0):,} rows, release {release}, now {status}"
+    if entry.kind == "expired":
+        ended = str(body.get("expires_at"))[:16].replace("T", " ")
+        return f"{table} at the end of its retention, {ended} (release {release})"
     if entry.kind in {"flagged", "flag_cleared", "revoked"}:
         return f"{table} by {body.get('by')}: {body.get('reason')} (release {release})"
     if entry.kind == "approved":

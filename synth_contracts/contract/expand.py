@@ -246,6 +246,7 @@ def expand(contract: Contract) -> dict[str, Any]:
         "notAsked": [asdict(item) for item in contract.not_asked],
         "reportOnly": list(contract.report_only),
         "export": _camel(asdict(export)),
+        **({"retention": contract.retention.expanded()} if contract.retention else {}),
     }
 
 

@@ -29,6 +29,7 @@ from synth_contracts.contract.jsonschema import VENDOR
 from synth_contracts.contract.model import Column, Contract, ExportPolicy
 from synth_contracts.contract.policy import read_policy
 from synth_contracts.contract.quality import Quality, check_columns, read_quality
+from synth_contracts.contract.retention import read_retention
 from synth_contracts.contract.rules import NEED_IN_WORDS, RULES
 from synth_contracts.contract.servers import read_source_ref
 from synth_contracts.contract.synthetic import Synthetic, read_synthetic
@@ -113,6 +114,7 @@ def _read(path: Path, seen: dict[str, Path], problems: Problems) -> Contract | N
     synthetic = read_synthetic(section or Map(), columns, problems)
     quality = read_quality(table, columns, synthetic.preset, problems)
     source = read_source_ref(root, table, name or "", problems)
+    retention = read_retention(root, table, problems)
     _check_meaning(table, columns, synthetic, quality, problems)
     rules, not_asked, report_only = expand_rules(
         synthetic.preset,
@@ -151,6 +153,7 @@ def _read(path: Path, seen: dict[str, Path], problems: Problems) -> Contract | N
             digest="",
             blind_above=synthetic.blind_above,
             constraints=synthetic.constraints,
+            retention=retention,
         )
     )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from synth_contracts.contract.guarantee import Guarantee
+from synth_contracts.contract.retention import Retention
 
 Severity = Literal["error", "warning"]
 Family = Literal["privacy", "fidelity", "validity"]
@@ -228,6 +229,8 @@ class Contract:
     blind_above: int | None = None
     #: conditions over several columns, checked on the source and on the synthetic table
     constraints: tuple[Constraint, ...] = ()
+    #: how long after its promotion a release may be exported; None: for ever
+    retention: Retention | None = None
 
     @property
     def loosened(self) -> tuple[str, ...]:

@@ -115,6 +115,7 @@ def export(
         Refused: ticket, quota, size, not released, flagged, revoked, tampered with (exit code 5).
         WarehouseError: the ledger cannot be written; nothing was exported.
     """
+    registry.note_expired()
     recover(registry)
     with ExitStack() as held:
         with registry.exclusive():  # nobody revokes or uses up the quota between check and issue
@@ -302,6 +303,7 @@ def _labels(order: _Order) -> dict[str, str]:
         "Token-Id": token.jti,
         "Key-Id": order.key.kid,
         "Ledger-Head": token.claims["ledger_head"],
+        **({"Expires": release.expires_at} if release.expires_at else {}),
     }
 
 

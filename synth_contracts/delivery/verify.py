@@ -19,6 +19,7 @@ import re
 import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,8 @@ class VerifiedBundle:
     rows_digest: str
     contract_digest: str
     data_sha256: str
+    #: end of the retention of its contract (ISO 8601, UTC); None for none
+    release_expires_at: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object for ``--json``."""
@@ -196,6 +199,7 @@ class _Bound:
     rows_digest: str
     contract_digest: str
     files: Mapping[str, str]
+    expires_at: str | None
 
 
 def _read_statement(envelope: Any, keys: Mapping[str, PublicKey]) -> _Bound:
@@ -209,6 +213,7 @@ def _read_statement(envelope: Any, keys: Mapping[str, PublicKey]) -> _Bound:
             rows=predicate["rows"],
             rows_digest=subject["digest"]["sha256"],
             contract_digest=predicate["contract"]["digest"],
+            expires_at=predicate.get("expires_at"),
             files={
                 "contract.odcs.yaml": predicate["contract"]["text_sha256"],
                 EXPANDED: predicate["contract"]["digest"],
@@ -216,6 +221,9 @@ def _read_statement(envelope: Any, keys: Mapping[str, PublicKey]) -> _Bound:
                 "report-card.json": predicate["cards"]["analyst"]["json"],
             },
         )
+        ends = bound.expires_at
+        if ends is not None:
+            datetime.fromisoformat(ends)
         kinds = statement["_type"], statement["predicateType"]
     except (KeyError, TypeError, ValueError) as error:
         raise Refused("the statement does not say what was released") from error
@@ -273,6 +281,7 @@ def _check_content(
         rows_digest=bound.rows_digest,
         contract_digest=bound.contract_digest,
         data_sha256=digests[file.name],
+        release_expires_at=bound.expires_at,
     )
 
 

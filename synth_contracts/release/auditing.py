@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from synth_contracts.errors import Refused
 from synth_contracts.release.ledger import LedgerEntry, genesis
+from synth_contracts.release.records import standings
 from synth_contracts.release.verify import PREDICATE_TYPE, STATEMENT_TYPE, statement_digest
 from synth_contracts.signing.dsse import open_envelope
 from synth_contracts.signing.keys import PublicKey
@@ -51,12 +52,13 @@ def audit(registry: Registry) -> LedgerAudit:
     """
     entries = registry.entries()
     statements = {}
+    status = standings(entries)  # without the clock: what was entered
     for release in registry.releases():
         statements[release.id] = release.statement
-        if release.stored_status != release.status:
+        if release.stored_status != status[release.id]:
             raise Refused(
                 f"the registry says that release {release.id} is {release.stored_status}, "
-                f"the ledger says {release.status}",
+                f"the ledger says {status[release.id]}",
                 where=release.table,
                 mend="somebody edited the published database: put back the newest copy of it",
             )

@@ -18,7 +18,8 @@ from synth_contracts.signing.jsontext import dump_canonical, load_strict
 
 #: What may stand in a ledger.
 KINDS = frozenset({
-    "attempt", "promoted", "flagged", "flag_cleared", "revoked", "approved", "budget_spent",
+    "attempt", "promoted", "flagged", "flag_cleared", "revoked", "expired", "approved",
+    "budget_spent",
     "export_issued", "export_started", "export_sealed", "export_delivered", "export_aborted",
 })  # fmt: skip
 

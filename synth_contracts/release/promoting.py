@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from synth_contracts.contract.expand import canonical_json, with_digest
 from synth_contracts.contract.model import Contract
+from synth_contracts.contract.retention import expiry
 from synth_contracts.errors import Refused
 from synth_contracts.evaluation.seal import sealed
 from synth_contracts.gate import Outcome, Verdict, judge
@@ -219,6 +220,8 @@ def _write(
     said: Mapping[str, Any],
 ) -> Release:
     promoted_at = registry.now().isoformat(timespec="milliseconds")
+    ends = expiry(contract.expanded, promoted_at)
+    kept = {"expires_at": ends} if ends else {}
     card_digests = {
         audience: {kind: sha256(text) for kind, text in card.items()}
         for audience, card in texts.items()
@@ -231,6 +234,7 @@ def _write(
             "release": run_id,
             "rows": rows.num_rows,
             "promoted_at": promoted_at,
+            **kept,
             "contract": {
                 "id": contract.id,
                 "version": contract.version,
@@ -278,6 +282,7 @@ def _write(
         "contract_digest": contract.digest,
         "card_digest": card_digests["owner"]["html"],
         "statement_sha256": statement_digest(envelope),
+        **kept,
         **said,
     }
 

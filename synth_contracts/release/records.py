@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from synth_contracts.release.ledger import LedgerEntry
 
-Status = Literal["live", "superseded", "flagged", "revoked"]
+Status = Literal["live", "superseded", "flagged", "expired", "revoked"]
 
 
 @dataclass(frozen=True)
 class Release:
     """One released table. ``id`` is the id of the run that made it.
 
-    ``status`` is what the ledger says; ``stored_status`` what stands in the registry's row, equal
-    unless somebody edited it. ``statement`` is the DSSE envelope. The card is the analyst's.
+    ``status`` is what ledger and clock say; ``stored_status`` what stands in the registry's row,
+    equal unless somebody edited it, or it expired and no writing command has seen it since.
+    ``expires_at`` is the end of its contract's retention (ISO 8601, UTC), None for never.
+    ``statement`` is the DSSE envelope. The card is the analyst's.
     """
 
     id: str
@@ -35,6 +38,7 @@ class Release:
     promoted_at: str
     status: Status
     stored_status: str
+    expires_at: str | None = None
 
     @property
     def run_id(self) -> str:
@@ -58,9 +62,15 @@ class RunRecord:
     at: str
 
 
-def standings(entries: list[LedgerEntry]) -> dict[str, Status]:
-    """Release id -> status, from the ledger alone; later releases supersede earlier ones."""
+def standings(entries: Sequence[LedgerEntry], now: datetime | None = None) -> dict[str, Status]:
+    """Release id -> status, from the ledger; later releases supersede earlier ones.
+
+    With ``now``, what is live or flagged beyond its retention is expired. A clock that was put
+    back does not help: no moment before the newest entry counts, and what was once entered as
+    expired stays so.
+    """
     status: dict[str, Status] = {}
+    ends: dict[str, str | None] = {}
     newest: dict[str, str] = {}
     for entry in entries:
         release = str(entry.body.get("release_id", ""))
@@ -71,10 +81,19 @@ def standings(entries: list[LedgerEntry]) -> dict[str, Status]:
                 status[older] = "superseded"
             newest[table] = release
             status[release] = "live"
+            ends[release] = entry.body.get("expires_at")
         elif entry.kind == "revoked":
             status[release] = "revoked"
+        elif entry.kind == "expired" and status.get(release) in {"live", "flagged"}:
+            status[release] = "expired"
         elif entry.kind == "flagged" and status.get(release) == "live":
             status[release] = "flagged"
         elif entry.kind == "flag_cleared" and status.get(release) == "flagged":
             status[release] = "live"
+    if now is not None:
+        moment = max([now, *(datetime.fromisoformat(entry.at) for entry in entries[-1:])])
+        for release, end in ends.items():
+            over = end is not None and datetime.fromisoformat(end) <= moment
+            if over and status[release] in {"live", "flagged"}:
+                status[release] = "expired"
     return status

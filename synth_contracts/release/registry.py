@@ -91,6 +91,8 @@ class Registry:
             entries = read_chain(identifier, sql.ledger(database))
             registry = cls(database, keys, identifier, entries, read_only=read_only, clock=clock)
             registry._anchor.settle(registry.head(), len(entries))
+            if not read_only:
+                registry.note_expired()
             yield registry
 
     # the ledger
@@ -167,6 +169,29 @@ class Registry:
 
     # releases
 
+    def note_expired(self) -> None:
+        """Enter, once, each release whose retention is over, and take its view away.
+
+        Called when the registry is opened for writing, and by each export.
+        """
+        with self._lock:
+            recorded, known = standings(self._entries), standings(self._entries, self.now())
+            promoted = {str(e.body["release_id"]): e.body for e in self.entries("promoted")}
+            for identifier in known:
+                if known[identifier] != "expired" or recorded[identifier] == "expired":
+                    continue
+                table = str(promoted[identifier]["table"])
+                ended = promoted[identifier]["expires_at"]
+
+                def change(
+                    database: Database, identifier: str = identifier, table: str = table
+                ) -> None:
+                    sql.set_status(database, identifier, "expired")
+                    sql.drop_view(database, table)
+
+                body = {"release_id": identifier, "table": table, "expires_at": ended}
+                self.write("expired", body, change)
+
     def release(self, table: str) -> Release | None:
         """The newest release of a table, whatever its status; None when there is none.
 
@@ -187,7 +212,11 @@ class Registry:
 
     def releases(self, table: str | None = None) -> list[Release]:
         """Every release (of one table), in the order of promotion."""
-        status = standings(self._entries)
+        status = standings(self._entries, self.now())
+        ends = {
+            str(entry.body["release_id"]): entry.body.get("expires_at")
+            for entry in self.entries("promoted")
+        }
         found = []
         for row in sql.releases(self._database):
             if table is not None and row["table_name"] != table:
@@ -198,7 +227,7 @@ class Registry:
                     where=str(row["table_name"]),
                     mend="somebody edited the published database; put back the newest copy of it",
                 )
-            found.append(_release(row, status[row["id"]]))
+            found.append(_release(row, status[row["id"]], ends[row["id"]]))
         return found
 
     def read_rows(self, release: Release) -> pa.Table:
@@ -218,8 +247,9 @@ class Registry:
         """As ``verify_release``, with the very rows that were checked. Export these."""
         release = self.released(table)
         if release.status != "live":
+            since = f" since {release.expires_at}" if release.status == "expired" else ""
             raise Refused(
-                f"release {release.id} is {release.status}",
+                f"release {release.id} is {release.status}{since}",
                 where=table,
                 mend=_STATUS_MEND.get(release.status, ""),
             )
@@ -296,7 +326,7 @@ class Registry:
         return None
 
     def _standing(self, release_id: str) -> str | None:
-        return standings(self._entries).get(release_id)
+        return standings(self._entries, self.now()).get(release_id)
 
     def _writable(self) -> None:
         if self._read_only:
@@ -320,10 +350,11 @@ class Registry:
 _STATUS_MEND = {
     "flagged": "it is under review; `flag --clear` ends the review",
     "revoked": "it was withdrawn for good; a new build must be released",
+    "expired": "the retention of its contract is over: build again",
 }
 
 
-def _release(row: Mapping[str, Any], status: Any) -> Release:
+def _release(row: Mapping[str, Any], status: Any, expires_at: str | None) -> Release:
     return Release(
         id=str(row["id"]),
         table=str(row["table_name"]),
@@ -341,4 +372,5 @@ def _release(row: Mapping[str, Any], status: Any) -> Release:
         promoted_at=str(row["promoted_at"]),
         status=status,
         stored_status=str(row["status"]),
+        expires_at=expires_at,
     )

@@ -18,12 +18,19 @@ def flag(registry: Registry, table: str, reason: str, by: str, *, clear: bool = 
 
     Raises:
         UsageError: (exit 2) no such table, or no reason in words.
-        Refused: (exit 5) nothing of it is released, or it was revoked.
+        Refused: (exit 5) nothing of it is released, it was revoked, or it is expired.
     """
     reason = read_reason(reason)
     release = registry.released(table)
     if release.status == "revoked":
         raise Refused(f"release {release.id} was revoked", where=table, mend="build a new one")
+    if release.status == "expired":
+        raise Refused(
+            f"release {release.id} is expired since {release.expires_at}: it is not exported, "
+            "flagged or not",
+            where=table,
+            mend=f"`trace {table}` lists who holds it, `revoke {table}` withdraws it for good",
+        )
     wanted = "live" if clear else "flagged"
     if release.status == wanted:
         return release
@@ -64,9 +71,10 @@ def standing_entry(registry: Registry, release: Release) -> LedgerEntry | None:
     A live release that was never flagged stands so since its promotion, a superseded one since
     the promotion of the next: neither was anybody's decision.
     """
-    kinds = {"flagged": "flagged", "revoked": "revoked"}.get(release.status)
+    if release.status not in {"flagged", "expired", "revoked"}:
+        return None
     about = (e for e in reversed(registry.entries()) if e.body.get("release_id") == release.id)
-    return next((entry for entry in about if entry.kind == kinds), None)
+    return next((entry for entry in about if entry.kind == release.status), None)
 
 
 def _body(release: Release, reason: str, by: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from synth_contracts.contract.expand import digest_of
+from synth_contracts.contract.retention import expiry
 from synth_contracts.errors import Refused
 from synth_contracts.release.ledger import LedgerEntry
 from synth_contracts.release.records import Release
@@ -108,12 +109,20 @@ def _check_ledger(
         "source_key": release.source_key,
         "fingerprint": release.fingerprint,
         "statement_sha256": statement_digest(release.statement),
+        "expires_at": _expiry(release),
     }
     for name, value in same.items():
         if body.get(name) != value:
             raise _refused(release, f"its {name} is not the one in the ledger")
     if predicate["ledger"]["prev"] != promotions[0].prev:
         raise _refused(release, "its statement was signed at another place of the ledger")
+
+
+def _expiry(release: Release) -> str | None:
+    try:
+        return expiry(release.contract_expanded, release.promoted_at)
+    except ValueError as error:
+        raise _refused(release, str(error)) from error
 
 
 def _refused(release: Release, text: str) -> Refused:

@@ -128,7 +128,7 @@ def add_release(database: Database, row: Mapping[str, Any], rows: pa.Table) -> N
     )
     database.execute(
         "UPDATE registry.releases SET status = 'superseded' "
-        "WHERE table_name = ? AND status IN ('live', 'flagged')",
+        "WHERE table_name = ? AND status IN ('live', 'flagged', 'expired')",
         [table],
     )
     marks = ", ".join("?" for _ in RELEASE_COLUMNS)

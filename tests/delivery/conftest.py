@@ -47,7 +47,7 @@ customProperties:
   - property: export
     vendor: synth-contracts
     value: {policy}
-"""
+{retention}"""
 PROJECT = """\
 name: house
 keys: keys
@@ -109,6 +109,8 @@ class House:
     root: Path
     now: dt.datetime = NOON
     _runs: int = field(default=0)
+    #: of the contracts that are written, such as ``value: 90, unit: d``
+    retention: str = ""
 
     def __post_init__(self) -> None:
         self.root.mkdir(exist_ok=True)
@@ -126,7 +128,14 @@ class House:
 
     def contract(self, table: str, policy: str = POLICY) -> Contract:
         path = self.root / f"{table}.odcs.yaml"
-        path.write_text(CONTRACT.format(table=table, policy="{" + policy + "}"))
+        kept = f"slaProperties: [{{property: retention, {self.retention}}}]\n"
+        path.write_text(
+            CONTRACT.format(
+                table=table,
+                policy="{" + policy + "}",
+                retention=kept if self.retention else "",
+            )
+        )
         loaded = load_contract(path)
         schema = resolve(loaded, duckdb_types(rows()))
         return settle(loaded, {f.name: str(f.kind) for f in schema.fields})

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -16,6 +17,7 @@ import pytest
 
 from synth_contracts.cli.main import run
 from synth_contracts.metrics import METRICS
+from synth_contracts.release import registry
 
 ROOT = Path(__file__).resolve().parents[2]
 DOC = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
@@ -333,6 +335,41 @@ def not_released(fresh, built) -> int:
 def revoked(fresh, built) -> int:
     assert built.run("revoke", "transactions", "--reason", "a test") == 0
     return built.run("export", "transactions", "--ticket", "DATA-123")
+
+
+@case
+def expired(fresh, built) -> int:
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz=None) -> datetime:
+            return datetime.now(tz) + timedelta(days=91)
+
+    # not a number of days in the contract: what counts is bound into the release
+    built.monkeypatch.setattr(registry, "datetime", Later)
+    return built.run("export", "transactions", "--ticket", "DATA-123")
+
+
+@case
+def bad_retention(fresh, built) -> int:
+    contract_edit(built, "value: 90, unit: d", "value: 90, unit: m")
+    return built.run("lint")
+
+
+@case
+def broken_ledger(fresh, built) -> int:
+    with duckdb.connect(str(built.published)) as connection:
+        connection.execute("UPDATE registry.ledger SET kind = 'approved' WHERE seq = 1")
+    return built.run("ledger", "verify")
+
+
+@case
+def existing_copy(fresh, built) -> int:
+    return built.run("ledger", "export", str(built.folder / "synth-contracts.yml"))
+
+
+@case
+def blank_reason(fresh, built) -> int:
+    return built.run("revoke", "transactions", "--reason", " ")
 
 
 @case
