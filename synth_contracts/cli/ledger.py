@@ -331,8 +331,8 @@ def export_copy(context: click.Context, file: Path, as_json: bool) -> None:
     project: `ledger verify --file FILE --jwks KEYS`. It names analysts: keep it as such.
 
     \b
-    Exit codes: 0 written; 2 FILE exists or its folder does not; 3 it cannot be written;
-    5 the ledger does not verify. Unless 0, nothing is written.
+    Exit codes: 0 written; 2 FILE exists or its folder does not; 3 it cannot be
+    written; 5 the ledger does not verify. Unless 0, nothing is written.
     """
     from synth_contracts.release.ledger_copy import write_copy
     from synth_contracts.signing import KeyFolder

@@ -3,6 +3,7 @@
 - The live and flagged releases of other tables: they can be exported, now or after the review.
 - Of the table itself, and of whatever was superseded, those that somebody began to export. A
   promotion closes the door on the others: nobody holds them, and nobody will.
+- An expired one only where somebody began to export it.
 - Never a revoked one. It is counted where it was exported: what it gave away cannot be called back,
   and no later build could ever mend it.
 
