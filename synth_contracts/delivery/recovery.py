@@ -23,8 +23,15 @@ if TYPE_CHECKING:
 
 @contextmanager
 def working_in(folder: Path) -> Iterator[bool]:
-    """Hold the lock of a partial folder; yields False when somebody else holds it."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    """Hold the lock of a partial folder; yields False when somebody else holds it.
+
+    A folder that is gone was moved or removed by whoever held it: also False.
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        yield False
+        return
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -13,6 +13,7 @@ import pytest
 from synth_contracts.delivery import bundle as bundling
 from synth_contracts.delivery import exporting, recover, trace, verify_bundle
 from synth_contracts.delivery.journal import exports
+from synth_contracts.delivery.recovery import working_in
 from synth_contracts.errors import Refused, SynthContractsError, WarehouseError
 from synth_contracts.release import Registry, revoke
 
@@ -271,3 +272,11 @@ def test_a_killed_export_is_settled_by_the_next(
         assert not [name for name in released.left_behind() if "partial" in name]
     released.export()
     assert statuses(released)[-1] == "delivered"
+
+
+def test_a_folder_that_was_moved_on_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    """Between the look at a partial folder and its lock, its export may have been delivered."""
+    with working_in(tmp_path / "gone") as alone:
+        assert not alone
+    with working_in(tmp_path) as first, working_in(tmp_path) as second:
+        assert (first, second) == (True, False)
