@@ -154,7 +154,6 @@ class EntityModel:
             model = LeafModel(
                 leaf_rows=self._leaf,
                 leaf_entities=self._leaf,
-                seed=int(rng.integers(2**31)),
                 gain=_GAIN,
             )
             self._models.append((name, model.fit(pair, before)))
@@ -180,11 +179,10 @@ class EntityModel:
         gaps, owner = gaps[within], owner[1:][within]
         usual = (last - first)[owner] / np.maximum(visits[owner] - 1, 1)
         relative = gaps / np.maximum(usual, 1e-12)
-        seed = int(rng.integers(2**31))
         self._gaps = None
         if len(relative):
             weights = 1 / np.bincount(owner, minlength=self._count)[owner]
-            self._gaps = LeafModel(leaf_rows=100, leaf_entities=max(self._leaf, 10), seed=seed).fit(
+            self._gaps = LeafModel(leaf_rows=100, leaf_entities=max(self._leaf, 10)).fit(
                 (Variable("#gap"), relative),
                 [(Variable(ROWS), visits[owner].astype(float))],
                 weights,

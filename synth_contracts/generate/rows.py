@@ -9,7 +9,7 @@ import numpy as np
 
 from synth_contracts.generate.dependencies import look_ups, ordered
 from synth_contracts.generate.support import Support
-from synth_contracts.generate.trees import LeafModel, Values, Variable
+from synth_contracts.generate.trees import Binning, LeafModel, Values, Variable
 from synth_contracts.metrics.threads import each
 
 #: How often a value is drawn again that makes a combination that does not occur.
@@ -23,7 +23,6 @@ class _Tree:
     name: str
     target: tuple[Variable, np.ndarray]
     before: tuple[tuple[Variable, np.ndarray], ...]
-    seed: int
 
 
 class RowModel:
@@ -72,22 +71,21 @@ class RowModel:
         self._mains = {name: values[name][0].size for name in mains if name in values}
         before = list(context.values())
         trees: list[_Tree] = []
+        binning = Binning()
         for name in self.order:
             target = values[name]
             if name in self._mains:
                 size = self._mains[name]
                 usual = np.where(columns[name] == mains[name], size, columns[name])
                 target = (Variable(name, size + 1), usual)
-            trees.append(_Tree(name, target, tuple(before), int(rng.integers(2**31))))
+            trees.append(_Tree(name, target, tuple(before)))
             before.append(values[name])
 
         def grow(number: int) -> LeafModel:
             tree = trees[number]
             progress(f"fitting: {tree.name} ({number + 1} of {len(trees)})")
-            model = LeafModel(
-                leaf_rows=self._leaf_rows, leaf_entities=self._leaf_entities, seed=tree.seed
-            )
-            return model.fit(tree.target, tree.before, weights)
+            model = LeafModel(leaf_rows=self._leaf_rows, leaf_entities=self._leaf_entities)
+            return model.fit(tree.target, tree.before, weights, binning=binning)
 
         # a column's tree is grown on train's own columns, so none waits for another
         self._models: dict[str, LeafModel] = dict(

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from synth_contracts.coarsening import entities_per_value
-from synth_contracts.generate.growing import Leaf, Tree, grow
+from synth_contracts.generate.growing import Bins, Leaf, Tree, grow
 
 _ONE_HOT = 8  # classes up to which a tree's squared error on indicators is the Gini index
 _EMBEDDING = 4
@@ -67,30 +67,40 @@ def number_variable(
 Values = dict[str, tuple[Variable, np.ndarray]]
 
 
+class Binning:
+    """The bins of numbers, worked out once where several trees stand on the same columns."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[np.ndarray, Bins]] = {}
+
+    def of(self, column: np.ndarray) -> Bins:
+        """The bins of this very array, which must not change."""
+        if id(column) not in self._known:
+            self._known[id(column)] = column, Bins.of(column)  # held: no other takes its id
+        return self._known[id(column)][1]
+
+
 class LeafModel:
     """P(target | predictors) as the rows of a tree's leaves."""
 
-    def __init__(
-        self, *, leaf_rows: int, leaf_entities: int, seed: int, gain: float | None = None
-    ) -> None:
-        self._leaf_rows = leaf_rows
-        self._leaf_entities = leaf_entities
-        self._seed = seed
-        self._gain = _GAIN if gain is None else gain
+    def __init__(self, *, leaf_rows: int, leaf_entities: int, gain: float = _GAIN) -> None:
+        self._leaf = Leaf(leaf_rows, leaf_entities, gain)
 
     def fit(
         self,
         target: tuple[Variable, np.ndarray],
         predictors: Sequence[tuple[Variable, np.ndarray]],
         weights: np.ndarray | None = None,
+        *,
+        binning: Binning | None = None,
     ) -> LeafModel:
         """Grow the tree. ``weights`` sum to the number of entities (None: each row its own).
 
         Nodes that no split divides better than chance stay whole: leaves of rows that have nothing
-        in common but the values of other columns would give just these rows away.
+        in common but the values of other columns would give just these rows away. ``binning`` is
+        shared with other trees on the same columns.
         """
         self.target, values = target
-        self._variables = [variable for variable, _ in predictors]
         response = _response(self.target, values, predictors)
         weight = np.ones(len(values)) if weights is None else weights
         rest = _within_flags(predictors, response, weight)
@@ -100,22 +110,28 @@ class LeafModel:
         ]
         self._tree: Tree | None = None
         leaves = np.zeros(len(values), dtype=np.int64)
-        if predictors and len(values) >= 2 * self._leaf_rows and response.shape[1]:
-            matrix = self._matrix([column for _, column in predictors])
-            leaf = Leaf(self._leaf_rows, self._leaf_entities, self._gain, self._seed)
-            self._tree = grow(matrix, response, weight, leaf, _impurity(response, weight))
-            leaves = self._tree.apply(matrix)
+        if predictors and len(values) >= 2 * self._leaf.rows and response.shape[1]:
+            numbers = binning or Binning()
+            bins = [
+                numbers.of(column) if order is None else Bins.placed(column, order)
+                for (_, column), order in zip(predictors, self._orders, strict=True)
+            ]
+            self._tree, leaves = grow(
+                bins, response, weight, self._leaf, _impurity(response, weight)
+            )
         self._store(values, leaves)
         return self
 
-    def _matrix(self, columns: Sequence[np.ndarray]) -> np.ndarray:
-        out = np.empty((len(columns[0]), len(columns)), dtype=np.float32)
-        for i, (column, order) in enumerate(zip(columns, self._orders, strict=True)):
-            if order is None:
-                out[:, i] = column  # NaN is a branch of its own in scikit-learn's trees
-            else:
-                out[:, i] = order[np.minimum(column, len(order) - 2)]
-        return out
+    def leaves(self, predictors: Sequence[np.ndarray], n: int) -> np.ndarray:
+        """The leaf of each of ``n`` rows of the predictors (in the order given to ``fit``)."""
+        if self._tree is None:
+            return np.zeros(n, dtype=np.int64)
+        return self._tree.apply(
+            [
+                column if order is None else order[np.minimum(column, len(order) - 2)]  # -1 is the last place
+                for column, order in zip(predictors, self._orders, strict=True)
+            ]
+        )
 
     def _store(self, values: np.ndarray, leaves: np.ndarray) -> None:
         order = np.lexsort((values, leaves))
@@ -146,10 +162,7 @@ class LeafModel:
                 so that shares follow the leaf's much closer than independent draws do. None: each
                 draw on its own.
         """
-        if self._tree is None:
-            leaves = np.zeros(n, dtype=np.int64)
-        else:
-            leaves = self._tree.apply(self._matrix(predictors))
+        leaves = self.leaves(predictors, n)
         spread = rng.random(n) if evenly is None else _even(leaves, evenly, rng)
         position = self._start[leaves] + (spread * self._count[leaves]).astype(np.int64)
         drawn = self._sorted[position]

@@ -191,7 +191,6 @@ class Visits:
         self._hours = LeafModel(
             leaf_rows=self._leaves.rows,
             leaf_entities=self._leaves.entities,
-            seed=int(rng.integers(2**31)),
         ).fit(
             (Variable(HOUR, 24), hours[known]),
             [(variable, column[known]) for variable, column in before.values()],

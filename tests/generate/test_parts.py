@@ -92,11 +92,11 @@ def test_leaves_hold_many_rows_and_many_entities() -> None:
     x = rng.random(4_000)
     owners = np.repeat(np.arange(40), 100)  # each entity a block of 100 rows
     x[owners < 5] += 10  # five entities far out: too few for a leaf of their own
-    model = LeafModel(leaf_rows=100, leaf_entities=10, seed=0).fit(
+    model = LeafModel(leaf_rows=100, leaf_entities=10).fit(
         (Variable("y"), x.copy()), [(Variable("x"), x)], np.full(4_000, 1 / 100)
     )
-    assert model._tree is not None
-    leaves = model._tree.apply(model._matrix([x]))
+    leaves = model.leaves([x], 4_000)
+    assert leaves.max() > 5
     for leaf in np.unique(leaves):
         inside = leaves == leaf
         assert inside.sum() >= 100
@@ -106,15 +106,14 @@ def test_leaves_hold_many_rows_and_many_entities() -> None:
 def test_rows_are_not_parted_by_what_tells_nothing() -> None:
     rng = np.random.default_rng(8)
     predictors = [(Variable(f"x{i}"), rng.random(20_000)) for i in range(6)]
-    noise = LeafModel(leaf_rows=100, leaf_entities=10, seed=0).fit(
+    noise = LeafModel(leaf_rows=100, leaf_entities=10).fit(
         (Variable("y"), rng.random(20_000)), predictors
     )
-    assert noise._tree is not None
-    leaves = noise._tree.apply(noise._matrix([column for _, column in predictors]))
+    leaves = noise.leaves([column for _, column in predictors], 20_000)
     # leaves of 100 rows would be fitted to these very rows
     assert len(np.unique(leaves)) <= 50
     told = predictors[2][1] + 0.1 * rng.random(20_000)
-    model = LeafModel(leaf_rows=100, leaf_entities=10, seed=0).fit(
+    model = LeafModel(leaf_rows=100, leaf_entities=10).fit(
         (Variable("y"), told), predictors
     )
     drawn = model.draw([column for _, column in predictors], 20_000, rng)
@@ -125,7 +124,7 @@ def test_even_draws_follow_the_leaf_and_each_is_drawn_as_often() -> None:
     rng = np.random.default_rng(9)
     values = (np.arange(1_000) % 10 == 0).astype(np.int64)  # one in ten
     group = np.arange(1_000) // 500
-    model = LeafModel(leaf_rows=20, leaf_entities=20, seed=0).fit(
+    model = LeafModel(leaf_rows=20, leaf_entities=20).fit(
         (Variable("rare", 2), values), [(Variable("group", 2), group)]
     )
     asked = np.repeat([0, 1], 200)
@@ -148,7 +147,7 @@ def test_draws_keep_spikes_decimals_and_missing_values() -> None:
     assert variable.decimals == 2
     assert variable.spikes is not None
     assert 0.0 in variable.spikes
-    drawn = LeafModel(leaf_rows=100, leaf_entities=10, seed=0).fit(
+    drawn = LeafModel(leaf_rows=100, leaf_entities=10).fit(
         (variable, values), []
     ).draw([], 20_000, rng)  # fmt: skip
     assert np.isnan(drawn).mean() == pytest.approx(0.1, abs=0.01)
@@ -162,7 +161,7 @@ def test_draws_keep_spikes_decimals_and_missing_values() -> None:
 
 
 def draws_of(values: np.ndarray, variable: Variable, n: int = 20_000) -> np.ndarray:
-    model = LeafModel(leaf_rows=len(values), leaf_entities=10, seed=0).fit((variable, values), [])
+    model = LeafModel(leaf_rows=len(values), leaf_entities=10).fit((variable, values), [])
     return model.draw([], n, np.random.default_rng(5))
 
 
@@ -197,7 +196,7 @@ def test_a_category_follows_its_predictor() -> None:
     rng = np.random.default_rng(3)
     kind = rng.integers(0, 20, 10_000)
     target = (kind // 2 + 10 * rng.integers(0, 2, 10_000)) % 20
-    model = LeafModel(leaf_rows=100, leaf_entities=10, seed=0).fit(
+    model = LeafModel(leaf_rows=100, leaf_entities=10).fit(
         (Variable("t", 20), target), [(Variable("k", 20), kind)]
     )
     drawn = model.draw([kind], len(kind), rng)
