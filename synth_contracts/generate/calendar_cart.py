@@ -98,7 +98,7 @@ class CalendarCart:
         self._rows = RowModel(
             leaf_rows=self._leaves.rows, leaf_entities=self._leaves.entities, k=k
         ).fit(
-            varying, self._visits.context, self._visits.mains, entities, rng, self._progress,
+            varying, self._visits.context, self._visits.mains, entities, self._progress,
             together=self._quasi,
         )  # fmt: skip
         self._outliers = None

@@ -126,6 +126,26 @@ def determines(
     return len(agreeing) if len(agreeing) * _MIN_ROWS <= rows else 0
 
 
+def constant_within(
+    columns: Mapping[str, np.ndarray] | pd.DataFrame, entities: np.ndarray
+) -> list[str]:
+    """Columns with one value per entity, missing being a value; none where no entity has two rows.
+
+    Args:
+        columns: one value per row each.
+        entities: integer entity of each row.
+    """
+    first, of = np.unique(entities, return_index=True, return_inverse=True)[1:]
+    if len(first) == len(entities):
+        return []
+    found = []
+    for name, column in columns.items():
+        codes = pd.factorize(column, use_na_sentinel=False)[0]
+        if (codes[first][of] == codes).all():
+            found.append(str(name))
+    return found
+
+
 class LookUp:
     """The table of one dependency, learned on protected train."""
 

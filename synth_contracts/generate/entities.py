@@ -94,7 +94,6 @@ class EntityModel:
         habits: Habits,
         entities: np.ndarray,
         place: np.ndarray | None,
-        rng: np.random.Generator,
         progress: Callable[[str], None],
     ) -> EntityModel:
         """Learn from train.
@@ -105,7 +104,6 @@ class EntityModel:
             entities: entity of each row, 0..E-1, each with at least one row.
             place: of each row, the share of train's rows up to its time (0..1, NaN where the time
                 is missing); None without a calendar.
-            rng: seeds the trees.
             progress: told which column is being fitted.
         """
         self._count = int(entities.max()) + 1
@@ -135,7 +133,7 @@ class EntityModel:
             many = replace(number_variable(ROWS, counts, own, self._k), total=True)
             chain[ROWS] = (many, counts)
         if place is not None:
-            self._fit_place(chain, entities, place, rng)
+            self._fit_place(chain, entities, place)
         for name, means in habits.means.items():
             chain[f"#mean {name}"] = (Variable(f"#mean {name}"), means)
         for name in mains:
@@ -160,9 +158,7 @@ class EntityModel:
             before.append(pair)
         return self
 
-    def _fit_place(
-        self, chain: Values, entities: np.ndarray, place: np.ndarray, rng: np.random.Generator
-    ) -> None:
+    def _fit_place(self, chain: Values, entities: np.ndarray, place: np.ndarray) -> None:
         known = ~np.isnan(place)
         frame = pd.DataFrame({"entity": entities[known], "place": place[known]})
         ends = frame.groupby("entity")["place"].agg(["min", "max"]).reindex(range(self._count))

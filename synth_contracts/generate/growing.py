@@ -212,6 +212,7 @@ class _Sums:
         middle = low + (high - low) / 2
         return middle if low <= middle < high else low
 
+
 @dataclass(frozen=True)
 class _Node:
     """Rows of a node; what a split needs only where there are enough of them.

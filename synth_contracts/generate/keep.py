@@ -16,7 +16,8 @@ import pandas as pd
 from synth_contracts.contract.model import Constraint
 from synth_contracts.errors import GenerationError
 from synth_contracts.generate.base import Progress, Sampled
-from synth_contracts.generate.reshape import Reshaped, constant_columns
+from synth_contracts.generate.dependencies import constant_within
+from synth_contracts.generate.reshape import Reshaped
 from synth_contracts.tables import Field, TableSchema, breaches, broken
 
 #: Rounds of the generator's own draws, then of rows or entities taken from others.
@@ -149,7 +150,7 @@ class Keeper:
 
         Columns that are constant within entities change hands between whole entities.
         """
-        steady = constant_columns(frame[list(names)], self._owner)
+        steady = constant_within(frame[list(names)], self._owner)
         varying = [name for name in names if name not in steady]
         good = np.flatnonzero(~self._bad(frame))
         if varying and len(good):

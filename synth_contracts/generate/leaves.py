@@ -18,7 +18,7 @@ import pandas as pd
 from synth_contracts.contract.model import Contract
 from synth_contracts.generate.base import Generator, Progress
 from synth_contracts.generate.visits import Leaves
-from synth_contracts.metrics import Comparison
+from synth_contracts.metrics.comparison import Comparison
 from synth_contracts.metrics.neighbours import nearest
 from synth_contracts.metrics.privacy.membership_inference import FEWEST_GUESSES, GUESSED_SHARE
 from synth_contracts.tables.schema import TableSchema

@@ -17,6 +17,7 @@ import pandas as pd
 
 from synth_contracts.contract.conditions import columns_of, conjuncts
 from synth_contracts.errors import GenerationError
+from synth_contracts.generate.dependencies import constant_within
 from synth_contracts.generate.encode import time_unit
 from synth_contracts.generate.slots import onward
 from synth_contracts.tables import NUMERIC, TEMPORAL, Field, Kind, TableSchema, solved
@@ -70,7 +71,7 @@ class Reshaped:
     def __init__(self, train: pd.DataFrame, entities: np.ndarray, schema: TableSchema) -> None:
         self._whole = schema
         self._fields = {f.name: f for f in schema.features if f.name in train.columns}
-        self._constant = set(constant_columns(train, entities))
+        self._constant = set(constant_within(train, entities))
         self._entities = entities
         self._sums = self._find_sums(train)
         self._distances = self._find_distances(train)
@@ -366,20 +367,6 @@ class _Range:
         stamps[order] = low + steps * self.unit
         values[known] = stamps.astype("datetime64[ns]")
         return values
-
-
-def constant_columns(frame: pd.DataFrame, entities: np.ndarray) -> list[str]:
-    """Columns with one value per entity; none where no entity has two rows."""
-    count = len(np.unique(entities))
-    if count == len(entities):
-        return []
-    found = []
-    for name in frame.columns:
-        codes = pd.factorize(frame[name], use_na_sentinel=False)[0].astype(np.int64)
-        pairs = np.unique(entities.astype(np.int64) * (int(codes.max(initial=0)) + 1) + codes)
-        if len(pairs) == count:
-            found.append(str(name))
-    return found
 
 
 def _anywhere(check: str) -> list[Any]:

@@ -41,7 +41,6 @@ class RowModel:
         context: Values,
         mains: Mapping[str, np.ndarray],
         entities: np.ndarray,
-        rng: np.random.Generator,
         progress: Callable[[str], None],
         *,
         together: Collection[str] = (),
@@ -53,7 +52,6 @@ class RowModel:
             context: entity and calendar columns that rows are conditioned on.
             mains: per column the usual category of the row's entity, for columns that have one.
             entities: entity of each row.
-            rng: seeds the trees.
             progress: told which column is being fitted.
             together: columns of which combinations that do not occur are avoided.
         """

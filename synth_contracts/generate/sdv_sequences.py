@@ -23,6 +23,7 @@ import pandas as pd
 from synth_contracts.contract.model import Contract, Roles
 from synth_contracts.errors import GenerationError
 from synth_contracts.generate.base import Progress, Sampled
+from synth_contracts.generate.dependencies import constant_within
 from synth_contracts.generate.encode import time_unit
 from synth_contracts.generate.parameters import read_parameters
 from synth_contracts.generate.sdv_columns import SdvColumn, nothing
@@ -74,7 +75,7 @@ class SdvSequences:
         data[_START], data[_GAP] = self._gaps(train, owner, schema)
         for name, column in self._columns.items():
             data[name] = column.plain(train[column.name])
-        self._context = _constant_within(data, owner, list(self._columns))
+        self._context = constant_within(data[list(self._columns)], owner)
         self._progress(
             f"fitting: par over {data[_KEY].nunique()} entities, {len(data)} rows"
             f"{told(self._parameters)}"
@@ -224,11 +225,3 @@ class _Coded(SdvColumn):
         if self._labels is None:
             return super().canonical(column)
         return np.asarray(self._labels[column.to_numpy(dtype="float64").astype(np.int64)])
-
-
-def _constant_within(data: pd.DataFrame, owner: np.ndarray, names: list[str]) -> list[str]:
-    """Columns with one value per entity; none where every entity has a single row."""
-    if len(np.unique(owner)) == len(owner):
-        return []
-    varies = data[names].groupby(owner).nunique(dropna=False).max()
-    return [name for name in names if varies[name] == 1]

@@ -128,7 +128,9 @@ class LeafModel:
             return np.zeros(n, dtype=np.int64)
         return self._tree.apply(
             [
-                column if order is None else order[np.minimum(column, len(order) - 2)]  # -1 is the last place
+                column
+                if order is None
+                else order[np.minimum(column, len(order) - 2)]  # -1 is the last place
                 for column, order in zip(predictors, self._orders, strict=True)
             ]
         )
@@ -165,7 +167,7 @@ class LeafModel:
         leaves = self.leaves(predictors, n)
         spread = rng.random(n) if evenly is None else _even(leaves, evenly, rng)
         position = self._start[leaves] + (spread * self._count[leaves]).astype(np.int64)
-        drawn = self._sorted[position]
+        drawn: np.ndarray = self._sorted[position]
         if self.target.size or self.target.exact:
             return drawn
         low, high = self._low[position], self._high[position]

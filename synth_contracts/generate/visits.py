@@ -14,6 +14,7 @@ import pandas as pd
 from synth_contracts.contract.model import Contract, Roles
 from synth_contracts.generate.base import Progress
 from synth_contracts.generate.clock import Clock
+from synth_contracts.generate.dependencies import constant_within
 from synth_contracts.generate.entities import ROWS, EntityModel, Habits
 from synth_contracts.generate.replay import ReplayedVolume
 from synth_contracts.generate.slots import Slots
@@ -110,7 +111,7 @@ class Visits:
             roles: with an entity key, ``entities`` are entities; else each row is its own.
             values: its columns but the time index, as model values.
             entities: entity of each row, 0..E-1.
-            rng: seeds the trees; noise of a replayed volume comes from a child of it.
+            rng: noise of a replayed volume comes from a child of it; it is not advanced.
             habits: also learn the entities' habits in ``values``.
             instants: the time index is kept with its zone (``timestamptz``), so that an hour which
                 the clock repeats is two hours.
@@ -121,8 +122,10 @@ class Visits:
         self._key, self._zone = roles.entity_key, roles.timezone
         self._instants = instants
         self._time = self.time_column(train, roles)
-        noise = rng.spawn(1)[0]  # a stream of its own; does not advance rng
-        self.constant = _constant_within(values, entities)
+        noise = rng.spawn(1)[0]
+        self.constant = constant_within(
+            {name: column for name, (_, column) in values.items()}, entities
+        )
         attributes = {name: values[name] for name in self.constant}
         varying = {name: pair for name, pair in values.items() if name not in self.constant}
         place = None
@@ -137,7 +140,7 @@ class Visits:
         self.context: Values = {}
         if self._key:
             self._entities = EntityModel(self._leaves.entity_leaf, self._contract.k)
-            self._entities.fit(attributes, latent, entities, place, rng, self._progress)
+            self._entities.fit(attributes, latent, entities, place, self._progress)
             self.context = {
                 name: (
                     variable,
@@ -147,14 +150,13 @@ class Visits:
                 if not name.startswith(("#first", "#span"))
             }
         if self._time is not None:
-            self.context |= self._fit_calendar(train, entities, rng, noise)
+            self.context |= self._fit_calendar(train, entities, noise)
         self.mains = {name: column[entities] for name, column in latent.mains.items()}
 
     def _fit_calendar(
         self,
         train: pd.DataFrame,
         entities: np.ndarray,
-        rng: np.random.Generator,
         noise: np.random.Generator,
     ) -> Values:
         """Fit volume and clock; return the calendar columns of train."""
@@ -302,17 +304,3 @@ def keeps_instants(schema: TableSchema) -> bool:
     """Whether the time index is kept with its zone (``timestamptz``)."""
     time = schema.roles.time_index
     return any(f.name == time and "WITH TIME ZONE" in f.physical_type for f in schema.fields)
-
-
-def _constant_within(values: Values, entities: np.ndarray) -> list[str]:
-    """Columns with one value per entity; none where every entity has a single row."""
-    count = int(entities.max()) + 1
-    if count == len(entities):
-        return []
-    out = []
-    for name, (_, column) in values.items():
-        codes = pd.factorize(column, use_na_sentinel=False)[0].astype(np.int64)
-        pairs = np.unique(entities * (codes.max() + 1) + codes)
-        if len(pairs) == count:
-            out.append(name)
-    return out
