@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
+import textwrap
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +22,10 @@ from synth_contracts.cli.exports import (
 from synth_contracts.cli.project import settings_of
 from synth_contracts.cli.registry import open_registry
 from synth_contracts.cli.wording import plain
+from synth_contracts.errors import Refused
+
+if TYPE_CHECKING:
+    from synth_contracts.delivery import Explanation
 
 
 @click.command()
@@ -29,6 +37,12 @@ from synth_contracts.cli.wording import plain
     help="Folder to make; default exports/TABLE-TICKET-xxxxxxxx. It must not exist.",
 )
 @click.option("--format", "file_format", type=click.Choice(["parquet", "csv"]), help="Data format.")
+@click.option(
+    "--explain",
+    "explains",
+    is_flag=True,
+    help="Say what would be allowed and why, condition by condition; write nothing.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context
 def export(
@@ -37,21 +51,36 @@ def export(
     ticket: str,
     output: Path | None,
     file_format: str | None,
+    explains: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Export the released TABLE as a bundle: data, report card, contract and a signed token.
 
     Only a table whose newest release is live can be exported, and only for a ticket of the form
     that its contract names.
 
     \b
-    Exit codes: 0 written; 2 unknown table or existing output folder;
+    Exit codes: 0 written, or --explain and allowed; 2 unknown table or existing
+    output folder; 3 the registry cannot be opened, or the bundle not written;
     5 refused: bad ticket, not released, revoked, tampered with, quota.
     """
+    from synth_contracts.delivery import explain
     from synth_contracts.delivery import export as deliver
     from synth_contracts.signing import KeyFolder
 
     settings = settings_of(context)
+    if explains:
+        with open_registry(settings, read_only=True) as registry:
+            told = explain(
+                registry,
+                table,
+                ticket,
+                keys=KeyFolder.open(settings.keys, create=False),
+                output=output,
+                format=file_format,
+            )
+        click.echo(json.dumps(told.to_json(), indent=2) if as_json else _explained(told))
+        return 0 if told.allowed else Refused.exit_code
     with open_registry(settings) as registry:
         bundle = deliver(
             registry,
@@ -64,12 +93,46 @@ def export(
         )
     if as_json:
         click.echo(json.dumps(bundle.to_json(), indent=2))
-        return
+        return 0
     click.echo(f"exported {bundle.rows:,} rows of {table} for {ticket} (local mode)")
     click.echo(f"  bundle: {bundle.path}")
     click.echo(f"  token:  {bundle.jti}, valid until {bundle.expires_at}")
     click.echo("  verify: sha256sum -c manifest-sha256.txt (in the bundle), or")
     click.echo(f"          synth-contracts verify {bundle.path}")
+    return 0
+
+
+_COLOURS = {"allowed": "green", "refused": "red", "not known": "yellow"}
+
+
+def _explained(told: Explanation) -> str:
+    """One line per condition, and one for its mend; wrapped on a terminal alone."""
+    lines = [f"export of {told.table} for {_plain(told.ticket)} (nothing is written)"]
+    for one in told.conditions:
+        head = f"  {click.style(f'{one.state:<9}', fg=_COLOURS[one.state])}  {one.name:<8}  "
+        lines.append(head + _wrapped(_plain(one.says)))
+        if one.mend:
+            lines.append(" " * _INDENT + _wrapped(f"mend: {_plain(one.mend)}"))
+    lines.append("it would be exported" if told.allowed else "it would be refused (exit code 5)")
+    if told.allowed and any(one.state == "not known" for one in told.conditions):
+        lines[-1] += ", as far as is known before it is written"
+    return "\n".join(lines)
+
+
+#: Columns before the words of a condition.
+_INDENT = 23
+
+
+def _wrapped(text: str) -> str:
+    if not sys.stdout.isatty():
+        return text
+    width = max(shutil.get_terminal_size().columns - _INDENT, 20)
+    return ("\n" + " " * _INDENT).join(textwrap.wrap(text, width, break_on_hyphens=False))
+
+
+def _plain(text: str) -> str:
+    """A text of somebody's own, with what a terminal would obey written out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @click.command()

@@ -1,6 +1,8 @@
 """Delivery: ticket, token, policy, bundle, export, verification and trace."""
 
 from synth_contracts.delivery.bundle import Bundle
+from synth_contracts.delivery.conditions import Condition
+from synth_contracts.delivery.explaining import Explanation, explain
 from synth_contracts.delivery.exporting import export
 from synth_contracts.delivery.journal import ExportRecord
 from synth_contracts.delivery.recovery import recover
@@ -9,8 +11,11 @@ from synth_contracts.delivery.verify import VerifiedBundle, verify_bundle
 
 __all__ = [
     "Bundle",
+    "Condition",
+    "Explanation",
     "ExportRecord",
     "VerifiedBundle",
+    "explain",
     "export",
     "recover",
     "trace",

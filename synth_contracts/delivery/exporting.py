@@ -37,18 +37,13 @@ from synth_contracts.delivery.bundle import (
     write_file,
     write_rows,
 )
+from synth_contracts.delivery.conditions import Question, refuse_existing, walk
 from synth_contracts.delivery.journal import ABORTED, DELIVERED, ISSUED, SEALED, STARTED
 from synth_contracts.delivery.journal import exports as journal
-from synth_contracts.delivery.policy import (
-    check_bytes,
-    check_policy,
-    check_subject,
-    choose_format,
-    export_policy,
-)
+from synth_contracts.delivery.policy import check_bytes
 from synth_contracts.delivery.readme import readme
 from synth_contracts.delivery.recovery import partial_path, recover, working_in
-from synth_contracts.errors import Refused, SynthContractsError, UsageError
+from synth_contracts.errors import Refused, SynthContractsError
 from synth_contracts.signing import dump_canonical
 
 if TYPE_CHECKING:
@@ -119,10 +114,10 @@ def export(
     recover(registry)
     with ExitStack() as held:
         with registry.exclusive():  # nobody revokes or uses up the quota between check and issue
-            release, rows = registry.verified_rows(table)
-            order = _order(
-                registry, release, rows, ticket, keys, exports, output, format, subject, now()
+            asked = Question(
+                registry, table, ticket, format, subject, output, keys, journal(registry), now()
             )
+            order = _order(asked, keys, exports)
             _make_partial(order)
             held.enter_context(working_in(order.partial))
             with _taken_back(registry, order):
@@ -131,27 +126,19 @@ def export(
             return _deliver(registry, order)
 
 
-def _order(
-    registry: Registry,
-    release: Release,
-    rows: pa.Table,
-    ticket: str,
-    keys: KeyFolder,
-    folder: Path,
-    output: Path | None,
-    asked: str | None,
-    subject: str | None,
-    now: datetime,
-) -> _Order:
-    policy = export_policy(release.contract_expanded)
-    check_policy(release, policy, ticket, journal(registry), now)
-    form = choose_format(asked, policy)
+def _order(asked: Question, keys: KeyFolder, folder: Path) -> _Order:
+    for condition in walk(asked):
+        if condition.error is not None:
+            raise condition.error
+    release, rows, policy = asked.release, asked.rows, asked.policy
+    if release is None or rows is None or policy is None:  # no condition left it open
+        raise Refused("nobody knows what the contract of the release allows")
     key = keys.signing_key()
     statement = dump_canonical(dict(release.statement))
     token = tokens.issue(
         key,
-        subject=check_subject(subject),
-        ticket=ticket,
+        subject=asked.subject,
+        ticket=asked.ticket,
         release=release.id,
         table=release.table,
         digests={
@@ -159,14 +146,14 @@ def _order(
             "contract": release.contract_digest,
             "statement": sha256(statement).hexdigest(),
         },
-        ledger_head=registry.head(),
+        ledger_head=asked.registry.head(),
         ttl=policy.token_ttl,
-        now=now,
+        now=asked.now,
     )
-    name = f"{release.table}-{ticket}-{token.jti[:8]}"
-    target = (output if output is not None else folder / name).absolute()
-    _refuse_existing(target)
-    return _Order(release, rows, policy, token, key, form, now, target, statement)
+    name = f"{release.table}-{asked.ticket}-{token.jti[:8]}"
+    target = (asked.output if asked.output is not None else folder / name).absolute()
+    refuse_existing(target)
+    return _Order(release, rows, policy, token, key, asked.format, asked.now, target, statement)
 
 
 def _make_partial(order: _Order) -> None:
@@ -230,7 +217,7 @@ def _deliver(registry: Registry, order: _Order) -> Bundle:
         "tagmanifest_sha256": sha256_file(order.partial / TAG_MANIFEST),
     }
     registry.redeem(release.id, SEALED, sealed)
-    _refuse_existing(order.target)
+    refuse_existing(order.target)
     order.partial.rename(order.target)
     try:
         fsync_folder(order.target.parent)
@@ -305,15 +292,6 @@ def _labels(order: _Order) -> dict[str, str]:
         "Ledger-Head": token.claims["ledger_head"],
         **({"Expires": release.expires_at} if release.expires_at else {}),
     }
-
-
-def _refuse_existing(path: Path) -> None:
-    if path.exists() or path.is_symlink():
-        raise UsageError(
-            "the output folder exists already",
-            where=str(path),
-            mend="name one that does not exist, or remove it",
-        )
 
 
 def _cannot_write(order: _Order, error: OSError) -> SynthContractsError:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from synth_contracts.contract.model import ExportPolicy
 from synth_contracts.delivery.journal import ExportRecord, count_today
-from synth_contracts.delivery.ticket import check_ticket
 from synth_contracts.errors import Refused, UsageError
 
 if TYPE_CHECKING:
@@ -93,25 +92,28 @@ def check_subject(subject: str | None) -> str:
     return subject
 
 
-def check_policy(
-    release: Release,
-    policy: ExportPolicy,
-    ticket: str,
-    records: Mapping[str, ExportRecord],
-    now: datetime,
-) -> None:
-    """Ticket, rows and exports a day. ``roles`` need an identity, which local mode does not have.
-
-    Raises:
-        Refused: exit code 5.
-    """
-    check_ticket(ticket, policy.ticket_pattern)
+def check_rows(release: Release, policy: ExportPolicy) -> None:
+    """Refuse a release of more rows than its contract allows. Raises Refused."""
     if policy.max_rows is not None and release.rows > policy.max_rows:
         raise Refused(
             f"the release holds {release.rows:,} rows, the contract allows {policy.max_rows:,}",
             where=release.table,
             mend="release fewer rows (generator.rows)",
         )
+
+
+def check_quota(
+    release: Release,
+    policy: ExportPolicy,
+    ticket: str,
+    records: Mapping[str, ExportRecord],
+    now: datetime,
+) -> int:
+    """How many exports of this ticket are left today, 1 or more.
+
+    Raises:
+        Refused: none is.
+    """
     used = count_today(records, table=release.table, ticket=ticket, now=now)
     if used >= policy.max_exports_per_ticket_per_day:
         raise Refused(
@@ -119,6 +121,7 @@ def check_policy(
             f"{release.table} for today",
             mend="use the bundle that was exported, or wait for the next day (UTC)",
         )
+    return policy.max_exports_per_ticket_per_day - used
 
 
 def check_bytes(size: int, policy: ExportPolicy, table: str) -> None:

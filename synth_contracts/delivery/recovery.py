@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,28 @@ def recover(registry: Registry) -> list[ExportRecord]:
     with registry.exclusive():
         left = [record for record in exports(registry).values() if not record.settled]
         return [record for record in left if _settle(registry, record)]
+
+
+def as_settled(registry: Registry) -> dict[str, ExportRecord]:
+    """Every export by its jti as `recover` would leave it; nothing is written or removed."""
+    return {
+        jti: replace(record, status=_end(record) or record.status)
+        for jti, record in exports(registry).items()
+    }
+
+
+def _end(record: ExportRecord) -> str | None:
+    """How an export without an end ends; None when it has one or is under way."""
+    if record.settled:
+        return None
+    partial, target = partial_path(Path(record.path), record.jti), Path(record.path)
+    if partial.is_dir() and not partial.is_symlink():
+        with working_in(partial) as alone:
+            return "aborted" if alone else None
+    if _holds(target, record.token_sha256):
+        with working_in(target) as alone:
+            return "delivered" if alone else None
+    return "aborted"
 
 
 def _settle(registry: Registry, record: ExportRecord) -> bool:

@@ -43,6 +43,16 @@ def iso(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
+def check_life(ttl: int, table: str) -> None:
+    """Refuse a life of ``ttl`` seconds that no token may have. Raises Refused."""
+    if not 0 < ttl <= LONGEST_LIFE:
+        raise Refused(
+            f"a token cannot live {ttl} seconds",
+            where=table,
+            mend=f"set export.tokenTtl to at most {LONGEST_LIFE} seconds",
+        )
+
+
 def issue(
     key: SigningKey,
     *,
@@ -68,12 +78,7 @@ def issue(
         ttl: life in seconds, 1 to 86,400.
         now: the clock, read once by the caller.
     """
-    if not 0 < ttl <= LONGEST_LIFE:
-        raise Refused(
-            f"a token cannot live {ttl} seconds",
-            where=table,
-            mend=f"set export.tokenTtl to at most {LONGEST_LIFE} seconds",
-        )
+    check_life(ttl, table)
     issued = int(now.timestamp())
     claims: dict[str, Any] = {
         "iss": ISSUER,

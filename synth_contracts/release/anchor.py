@@ -28,8 +28,8 @@ class Anchor:
         """Note the head of a registry that is about to be made."""
         self._keys.write_head(self._committed, head)
 
-    def settle(self, head: str, entries: int) -> None:
-        """Accept the head of a file that was just opened, or refuse it.
+    def settle(self, head: str, entries: int, *, note: bool = True) -> None:
+        """Accept the head of a file that was just opened, or refuse it; noted anew with ``note``.
 
         Args:
             head: hash of its newest entry.
@@ -47,11 +47,12 @@ class Anchor:
                 mend="use the key folder with which this published.duckdb was made",
             )
         if head == committed:
-            if intended not in {None, committed}:
+            if note and intended not in {None, committed}:
                 self._keys.write_head(self._intended, committed)  # that intent came to nothing
             return
         if head == intended:
-            self._keys.write_head(self._committed, head)
+            if note:
+                self._keys.write_head(self._committed, head)
             return
         raise Refused(
             f"the ledger of {entries} entries does not end where the head kept beside the keys "

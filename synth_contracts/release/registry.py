@@ -90,7 +90,7 @@ class Registry:
                 sql.create(database, identifier)
             entries = read_chain(identifier, sql.ledger(database))
             registry = cls(database, keys, identifier, entries, read_only=read_only, clock=clock)
-            registry._anchor.settle(registry.head(), len(entries))
+            registry._anchor.settle(registry.head(), len(entries), note=not read_only)
             if not read_only:
                 registry.note_expired()
             yield registry
@@ -244,15 +244,29 @@ class Registry:
         return self.verified_rows(table)[0]
 
     def verified_rows(self, table: str) -> tuple[Release, pa.Table]:
-        """As ``verify_release``, with the very rows that were checked. Export these."""
+        """As ``verify_release``, with the very rows that were checked."""
         release = self.released(table)
+        self.check_live(release)
+        return release, self.verified(release)
+
+    def check_live(self, release: Release) -> None:
+        """Refuse a release that is flagged, revoked or superseded. Raises Refused."""
         if release.status != "live":
             since = f" since {release.expires_at}" if release.status == "expired" else ""
             raise Refused(
                 f"release {release.id} is {release.status}{since}",
-                where=table,
+                where=release.table,
                 mend=_STATUS_MEND.get(release.status, ""),
             )
+
+    def verified(self, release: Release) -> pa.Table:
+        """The rows of a release, once they and all that is stored of it match what was signed.
+
+        Its status is only held against the ledger: ``check_live`` judges it.
+
+        Raises:
+            Refused: (exit 5) anything does not match.
+        """
         rows = self.read_rows(release)
         check_release(
             release,
@@ -260,9 +274,9 @@ class Registry:
             entries=self._entries,
             registry_id=self.id,
             keys=self.keys.public_keys(),
-            view_is_right=sql.view_is_right(self._database, table, release.id),
+            view_is_right=sql.view_is_right(self._database, release.table, release.id),
         )
-        return release, rows
+        return rows
 
     def released(self, table: str) -> Release:
         """The newest release of a table.

@@ -189,6 +189,15 @@ class KeyFolder:
                 self._remember(key.public)
             return key
 
+    def signing_kid(self) -> str | None:
+        """The id of the current signing key; None before first use. Writes nothing.
+
+        Raises:
+            Refused: as :meth:`signing_key`.
+        """
+        raw = self._read(_SIGNING)
+        return None if raw is None else _load_private(raw, self.path / _SIGNING).kid
+
     def rotate(self) -> SigningKey:
         """Make a new signing key. The old private half is destroyed, its public half kept."""
         with self._lock():
