@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
+from synth_contracts.cli.progress import ProgressLine
 from synth_contracts.cli.project import contracts_of, settings_of
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def build(
     """
     settings = settings_of(context)
     contracts = contracts_of(settings, (*tables, *select))
-    line = _ProgressLine(silent=as_json)
+    line = ProgressLine(silent=as_json)
     line.show("", "starting")
 
     from synth_contracts.pipeline import build_all, gravest
@@ -80,7 +80,7 @@ def sample(
     """
     settings = settings_of(context)
     (contract,) = contracts_of(settings, (table,))
-    line = _ProgressLine(silent=as_json)
+    line = ProgressLine(silent=as_json)
     line.show("", "starting")
 
     from synth_contracts.pipeline import sample_one
@@ -95,27 +95,6 @@ def sample(
     return result.exit_code
 
 
-class _ProgressLine:
-    """One line that is rewritten on a terminal, plain lines elsewhere; on standard error."""
-
-    def __init__(self, *, silent: bool) -> None:
-        self._tty = sys.stderr.isatty()
-        self._silent = silent
-
-    def show(self, table: str, text: str) -> None:
-        if self._silent:
-            return
-        said = f"[{table}] {text}" if table else text
-        if self._tty:
-            click.echo(f"\r\x1b[2K{said}", nl=False, err=True)
-        elif table:
-            click.echo(said, err=True)
-
-    def clear(self) -> None:
-        if self._tty and not self._silent:
-            click.echo("\r\x1b[2K", nl=False, err=True)
-
-
 _WORDS = {
     "PASSED": ("released", "green"),
     "FAILED": ("BLOCKED", "red"),
@@ -123,7 +102,7 @@ _WORDS = {
 }
 
 
-def _print(result: BuildResult, line: _ProgressLine) -> None:
+def _print(result: BuildResult, line: ProgressLine) -> None:
     line.clear()
     word, colour = _WORDS[result.outcome.value]
     if not result.run_id:

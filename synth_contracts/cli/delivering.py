@@ -19,6 +19,7 @@ from synth_contracts.cli.exports import (
     format_option,
     rows_of,
 )
+from synth_contracts.cli.progress import ProgressLine
 from synth_contracts.cli.project import settings_of
 from synth_contracts.cli.registry import open_registry
 from synth_contracts.cli.wording import plain
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Folder to make; default exports/TABLE-TICKET-xxxxxxxx. It must not exist.",
 )
-@click.option("--format", "file_format", type=click.Choice(["parquet", "csv"]), help="Data format.")
+@click.option(
+    "--format", "file_format", type=click.Choice(["parquet", "csv", "arrow"]), help="Data format."
+)
 @click.option(
     "--explain",
     "explains",
@@ -81,16 +84,21 @@ def export(
             )
         click.echo(json.dumps(told.to_json(), indent=2) if as_json else _explained(told))
         return 0 if told.allowed else Refused.exit_code
-    with open_registry(settings) as registry:
-        bundle = deliver(
-            registry,
-            table,
-            ticket,
-            keys=KeyFolder.open(settings.keys),
-            exports=settings.exports,
-            output=output,
-            format=file_format,
-        )
+    line = ProgressLine(silent=as_json)
+    try:
+        with open_registry(settings) as registry:
+            bundle = deliver(
+                registry,
+                table,
+                ticket,
+                keys=KeyFolder.open(settings.keys),
+                exports=settings.exports,
+                output=output,
+                format=file_format,
+                progress=lambda step, done, rows: line.show("", _so_far(step, done, rows)),
+            )
+    finally:
+        line.clear()
     if as_json:
         click.echo(json.dumps(bundle.to_json(), indent=2))
         return 0
@@ -100,6 +108,10 @@ def export(
     click.echo("  verify: sha256sum -c manifest-sha256.txt (in the bundle), or")
     click.echo(f"          synth-contracts verify {bundle.path}")
     return 0
+
+
+def _so_far(step: str, done: int, rows: int) -> str:
+    return f"{step} {done:,} of {rows:,} rows" if done else f"{step} rows"
 
 
 _COLOURS = {"allowed": "green", "refused": "red", "not known": "yellow"}

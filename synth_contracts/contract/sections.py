@@ -312,7 +312,7 @@ def export_section() -> dict[str, Any]:
         "Who may take a released table out, and how much of it.",
         formats={
             "type": "array",
-            "items": {"type": "string", "enum": ["parquet", "csv"]},
+            "items": {"type": "string", "enum": ["parquet", "csv", "arrow"]},
             "minItems": 1,
             "uniqueItems": True,
             "default": ["parquet", "csv"],

@@ -6,7 +6,7 @@ file                          holds
 ``bagit.txt``                 the standard's declaration
 ``bag-info.txt``              ticket, release, subject, ``Mode: local``, key and token ids
 ``README.txt``                what this is and how to verify it with common tools
-``data/<table>.parquet``      the rows (or ``.csv``)
+``data/<table>.parquet``      the rows (or ``.csv``, ``.arrow``)
 ``data/report-card.*``        the analyst's card, HTML and JSON
 ``data/contract.*``           the contract file, and its expanded form in canonical JSON
 ``data/statement.dsse.json``  the release's signed statement
@@ -30,13 +30,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.parquet as pq
 
-from synth_contracts.errors import Refused
+from synth_contracts.delivery.datafile import MEDIA_TYPES
 from synth_contracts.signing import SigningKey, dump_canonical
-from synth_contracts.tables import rows_digest
 
 BAGIT = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 MANIFEST, TAG_MANIFEST = "manifest-sha256.txt", "tagmanifest-sha256.txt"
@@ -98,36 +94,7 @@ def write_file(path: Path, content: str | bytes) -> None:
         os.fsync(stream.fileno())
 
 
-def write_rows(path: Path, rows: pa.Table, digest: str) -> None:
-    """Write the rows as Parquet or CSV (by the file's ending), durably.
-
-    Parquet is read back, and what was read must have the digest of the release. CSV loses types:
-    there it is the file itself that the signature binds.
-
-    Raises:
-        Refused: what was written does not read back as the released rows.
-    """
-    with path.open("xb") as stream:
-        if path.suffix == ".parquet":
-            pq.write_table(rows, stream, compression="zstd")
-        else:
-            pyarrow.csv.write_csv(_plain(rows), stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    if path.suffix == ".parquet" and rows_digest(pq.read_table(path, partitioning=None)) != digest:
-        raise Refused(f"the rows written to {path.name} are not the released rows")
-
-
-def _plain(rows: pa.Table) -> pa.Table:
-    """Columns that Arrow's CSV writer does not know (decimals) as text."""
-    for i, field in enumerate(rows.schema):
-        if pa.types.is_decimal(field.type):
-            text = pc.cast(rows.column(i), pa.string())
-            rows = rows.set_column(i, field.name, text)
-    return rows
-
-
-def data_package(name: str, path: Path, rows: pa.Table, *, sha256: str, version: str) -> str:
+def data_package(name: str, path: Path, schema: pa.Schema, *, sha256: str, version: str) -> str:
     """Data Package v1 descriptor (specs.frictionlessdata.io) of the data file, as JSON text."""
     csv = path.suffix == ".csv"
     resource = {
@@ -135,11 +102,11 @@ def data_package(name: str, path: Path, rows: pa.Table, *, sha256: str, version:
         "path": path.name,
         "profile": "tabular-data-resource" if csv else "data-resource",
         "format": path.suffix[1:],
-        "mediatype": "text/csv" if csv else "application/vnd.apache.parquet",
+        "mediatype": MEDIA_TYPES[path.suffix[1:]],
         "encoding": "utf-8",
         "bytes": path.stat().st_size,
         "hash": f"sha256:{sha256}",
-        "schema": {"fields": [{"name": f.name, "type": _field_type(f.type)} for f in rows.schema]},
+        "schema": {"fields": [{"name": f.name, "type": _field_type(f.type)} for f in schema]},
     }
     package = {
         "name": name,

@@ -7,6 +7,7 @@ What only the writing can show (the size of the data file) is ``not known`` here
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,11 +26,10 @@ from synth_contracts.delivery.ticket import check_ticket
 from synth_contracts.errors import Refused, SynthContractsError, UsageError
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from synth_contracts.contract.model import ExportPolicy
     from synth_contracts.release import Registry, Release
     from synth_contracts.signing import KeyFolder
+    from synth_contracts.warehouse import StoredRows
 
 State = Literal["allowed", "refused", "not known"]
 
@@ -51,7 +51,10 @@ class Condition:
 
 @dataclass
 class Question:
-    """An export that is asked for. The fields after the first blank are found while walking."""
+    """An export that is asked for. The fields after the blank line are found while walking.
+
+    ``rows`` are the rows that were verified, until ``held`` is left.
+    """
 
     registry: Registry
     table: str
@@ -62,9 +65,10 @@ class Question:
     keys: KeyFolder
     records: Mapping[str, ExportRecord]
     now: datetime
+    held: ExitStack
 
     release: Release | None = None
-    rows: pa.Table | None = None
+    rows: StoredRows | None = None
     policy: ExportPolicy | None = None
     format: str = ""
     subject: str = ""
@@ -103,7 +107,7 @@ def _verified(question: Question) -> str:
         raise _NotKnown("nothing is released that could be verified")
     if release.status == "revoked":
         raise _NotKnown("a release that was revoked is not verified")
-    question.rows = question.registry.verified(release)
+    question.rows = question.held.enter_context(question.registry.verified(release))
     # a contract counts once the signature over its release was found right
     question.policy = export_policy(release.contract_expanded)
     return "rows, contract, signed statement, view and ledger match"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,7 +61,7 @@ def explain(
         UsageError: there is no such table (exit code 2).
         WarehouseError: published.duckdb cannot be read (exit code 3).
     """
-    with registry.exclusive():
+    with registry.exclusive(), ExitStack() as held:
         question = Question(
             registry,
             table,
@@ -71,5 +72,6 @@ def explain(
             keys,
             as_settled(registry),
             now(),
+            held,
         )
         return Explanation(table, ticket, tuple(walk(question)))

@@ -9,6 +9,8 @@ nothing is exported.
 from __future__ import annotations
 
 import shutil
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -17,8 +19,6 @@ from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import pyarrow as pa
 
 from synth_contracts.contract.expand import canonical_json
 from synth_contracts.delivery import token as tokens
@@ -35,9 +35,9 @@ from synth_contracts.delivery.bundle import (
     fsync_folder,
     sha256_file,
     write_file,
-    write_rows,
 )
 from synth_contracts.delivery.conditions import Question, refuse_existing, walk
+from synth_contracts.delivery.datafile import Progress, silent, write_rows
 from synth_contracts.delivery.journal import ABORTED, DELIVERED, ISSUED, SEALED, STARTED
 from synth_contracts.delivery.journal import exports as journal
 from synth_contracts.delivery.policy import check_bytes
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from synth_contracts.delivery.token import Token
     from synth_contracts.release import Registry, Release
     from synth_contracts.signing import KeyFolder, SigningKey
+    from synth_contracts.warehouse import StoredRows
 
 
 def _utc_now() -> datetime:
@@ -62,7 +63,7 @@ class _Order:
     """Everything decided before the first byte is written."""
 
     release: Release
-    rows: pa.Table
+    rows: StoredRows
     policy: ExportPolicy
     token: Token
     key: SigningKey
@@ -91,6 +92,7 @@ def export(
     format: str | None = None,  # noqa: A002 - the word that users of pandas and DuckDB expect
     subject: str | None = None,
     now: Callable[[], datetime] = _utc_now,
+    progress: Progress = silent,
 ) -> Bundle:
     """Write the released ``table`` as a bundle for ``ticket``, in local mode.
 
@@ -101,9 +103,10 @@ def export(
         keys: signs the token and the bundle.
         exports: folder of default outputs, ``<table>-<ticket>-<first 8 of jti>``.
         output: the folder to make instead; it must not exist.
-        format: ``parquet`` or ``csv``; the contract's first when None.
+        format: ``parquet``, ``csv`` or ``arrow``; the contract's first when None.
         subject: who asks; the operating-system user when None. Never authenticated here.
         now: the clock of token and quota.
+        progress: told each step with the rows done and the rows in all.
 
     Raises:
         UsageError: unknown table or format, or the output exists (exit code 2).
@@ -115,15 +118,25 @@ def export(
     with ExitStack() as held:
         with registry.exclusive():  # nobody revokes or uses up the quota between check and issue
             asked = Question(
-                registry, table, ticket, format, subject, output, keys, journal(registry), now()
+                registry,
+                table,
+                ticket,
+                format,
+                subject,
+                output,
+                keys,
+                journal(registry),
+                now(),
+                held,
             )
+            progress("checking", 0, 0)
             order = _order(asked, keys, exports)
-            _make_partial(order)
-            held.enter_context(working_in(order.partial))
             with _taken_back(registry, order):
+                _make_partial(order)
+                held.enter_context(working_in(order.partial))
                 registry.append(ISSUED, _issued(order))
         with _taken_back(registry, order):
-            return _deliver(registry, order)
+            return _deliver(registry, order, progress)
 
 
 def _order(asked: Question, keys: KeyFolder, folder: Path) -> _Order:
@@ -153,6 +166,7 @@ def _order(asked: Question, keys: KeyFolder, folder: Path) -> _Order:
     name = f"{release.table}-{asked.ticket}-{token.jti[:8]}"
     target = (asked.output if asked.output is not None else folder / name).absolute()
     refuse_existing(target)
+    refuse_existing(partial_path(target, token.jti))  # from here on it is ours to remove
     return _Order(release, rows, policy, token, key, asked.format, asked.now, target, statement)
 
 
@@ -170,15 +184,30 @@ def _taken_back(registry: Registry, order: _Order) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        shutil.rmtree(order.partial, ignore_errors=True)
-        reason = error.message if isinstance(error, Refused) else type(error).__name__
-        # when even this entry cannot be written, the next export settles what is left
-        with suppress(SynthContractsError):
-            if order.token.jti in journal(registry):
-                registry.append(ABORTED, {"jti": order.token.jti, "reason": reason})
+        with _uninterrupted():
+            shutil.rmtree(order.partial, ignore_errors=True)
+            reason = error.message if isinstance(error, Refused) else type(error).__name__
+            # when even this entry cannot be written, the next export settles what is left
+            with suppress(SynthContractsError):
+                record = journal(registry).get(order.token.jti)
+                if record is not None and not record.settled:
+                    registry.append(ABORTED, {"jti": order.token.jti, "reason": reason})
         if isinstance(error, OSError):
             raise _cannot_write(order, error) from error
         raise
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """A second Ctrl-C does not end the tidying after the first (signals reach the main thread)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _issued(order: _Order) -> dict[str, Any]:
@@ -200,7 +229,7 @@ def _issued(order: _Order) -> dict[str, Any]:
     }
 
 
-def _deliver(registry: Registry, order: _Order) -> Bundle:
+def _deliver(registry: Registry, order: _Order, progress: Progress) -> Bundle:
     """The protocol after ``issued``, under the lock of the partial folder.
 
     Each entry is a redemption: it commits only while the release is live, and conflicts with a
@@ -208,7 +237,7 @@ def _deliver(registry: Registry, order: _Order) -> Bundle:
     """
     release, jti = order.release, order.token.jti
     registry.redeem(release.id, STARTED, {"jti": jti, "use_no": 1})
-    data = _write(order)
+    data = _write(order, progress)
     bundle = _bundle(order, data)
     sealed = {
         "jti": jti,
@@ -223,7 +252,9 @@ def _deliver(registry: Registry, order: _Order) -> Bundle:
         fsync_folder(order.target.parent)
         registry.redeem(release.id, DELIVERED, {"jti": jti})
     except BaseException:
-        order.target.rename(order.partial)  # without its last entry there was no export
+        with _uninterrupted():
+            if not registry.has_committed(DELIVERED, jti):
+                order.target.rename(order.partial)  # without its last entry there was no export
         raise
     return bundle
 
@@ -248,16 +279,16 @@ def _bundle(order: _Order, data: Path) -> Bundle:
     )
 
 
-def _write(order: _Order) -> Path:
+def _write(order: _Order, progress: Progress) -> Path:
     """Write every file of the bundle into the partial folder; returns the data file."""
     release, token, folder = order.release, order.token, order.partial
     payload = folder / "data"
     payload.mkdir()
     data = payload / order.data_file
-    write_rows(data, order.rows, release.rows_digest)
+    write_rows(data, order.rows, release.rows_digest, progress)
     check_bytes(data.stat().st_size, order.policy, release.table)
     package = data_package(
-        release.table, data, order.rows, sha256=sha256_file(data), version=release.version
+        release.table, data, order.rows.schema, sha256=sha256_file(data), version=release.version
     )
     write_file(payload / "datapackage.json", package)
     write_file(payload / "report-card.html", release.analyst_card_html)

@@ -15,13 +15,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from synth_contracts.contract.model import ExportPolicy
+from synth_contracts.delivery.datafile import FORMATS
 from synth_contracts.delivery.journal import ExportRecord, count_today
 from synth_contracts.errors import Refused, UsageError
 
 if TYPE_CHECKING:
     from synth_contracts.release import Release
 
-FORMATS = ("parquet", "csv")
 _CAMEL = re.compile(r"_([a-z])")
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "formats": (list,),

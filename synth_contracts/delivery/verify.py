@@ -10,7 +10,7 @@ one that lies in the bundle. Rules, each of which alone refuses:
    released contract's.
 5. The statement's envelope holds, and token, statement and expanded contract name one release,
    one contract and one digest of rows.
-6. The rows of a Parquet file have that digest; a CSV file is bound by rule 3.
+6. The rows of a Parquet or Arrow file have that digest; a CSV file is bound by rule 3.
 """
 
 from __future__ import annotations
@@ -22,9 +22,6 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from synth_contracts.delivery import token as tokens
 from synth_contracts.delivery.bundle import (
@@ -40,12 +37,12 @@ from synth_contracts.delivery.bundle import (
     sha256_file,
     signature_line,
 )
-from synth_contracts.delivery.policy import FORMATS, export_policy
+from synth_contracts.delivery.datafile import FORMATS, file_digest
+from synth_contracts.delivery.policy import export_policy
 from synth_contracts.errors import Refused, UsageError
 from synth_contracts.release.verify import PREDICATE_TYPE, STATEMENT_TYPE
 from synth_contracts.signing import KeyFolder, PublicKey, load_strict, open_envelope
 from synth_contracts.signing.jsontext import unb64
-from synth_contracts.tables import rows_digest
 
 _LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_./-]+)")
 #: Everything but the rows is small; a larger file is not read into memory.
@@ -261,7 +258,7 @@ def _check_content(
         if claims[name] != value:
             raise Refused(f"token and statement name different {name}", where=str(path))
     file, form = _data_file(path, digests, bound.table)
-    if form == "parquet":
+    if form != "csv":
         _check_rows(file, bound.rows_digest)
     return VerifiedBundle(
         path=path,
@@ -294,9 +291,5 @@ def _data_file(path: Path, digests: Mapping[str, str], table: str) -> tuple[Path
 
 
 def _check_rows(file: Path, digest: str) -> None:
-    try:
-        found = rows_digest(pq.read_table(file, partitioning=None))
-    except pa.ArrowException as error:
-        raise Refused(f"the rows cannot be read: {error}", where=str(file)) from error
-    if found != digest:
+    if file_digest(file) != digest:
         raise Refused("the rows are not those of the statement", where=str(file))

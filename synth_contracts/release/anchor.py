@@ -34,6 +34,7 @@ class Anchor:
         Args:
             head: hash of its newest entry.
             entries: how many it holds, for the message.
+            note: whether an intent that was carried out is noted as such.
 
         Raises:
             Refused: no head is noted for this registry, or another one.

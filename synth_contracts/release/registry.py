@@ -26,6 +26,7 @@ from synth_contracts.signing.jsontext import load_strict
 from synth_contracts.signing.keys import KeyFolder
 from synth_contracts.warehouse import published as sql
 from synth_contracts.warehouse.connection import Database
+from synth_contracts.warehouse.streaming import StoredRows
 
 
 def _now() -> datetime:
@@ -149,13 +150,23 @@ class Registry:
                     change(self._database)
                     sql.add_entry(self._database, entry.row())
                     self._anchor.intend(entry.hash)
+                self._anchor.committed(entry.hash)
+                self._entries.append(entry)
             except BaseException:
-                # a COMMIT that raised may have been applied: then only a fresh open can tell
-                self._broken = not self._still_at(before)
+                # a COMMIT that raised may have been applied, and an interrupt may fall after it:
+                # then only a fresh open can tell
+                self._broken = not self._still_at(self.head())
                 raise
-            self._anchor.committed(entry.hash)
-            self._entries.append(entry)
             return entry
+
+    def has_committed(self, kind: str, jti: str) -> bool:
+        """Whether the newest entry of the file, known to this object or not, is that of a token."""
+        newest = sql.ledger(self._database)[-1:]
+        return (
+            bool(newest)
+            and newest[0][2] == kind
+            and load_strict(str(newest[0][3]), "the ledger").get("jti") == jti
+        )
 
     def now(self) -> datetime:
         """The registry's clock (UTC)."""
@@ -241,13 +252,17 @@ class Registry:
             UsageError: (exit 2) no such table.
             Refused: (exit 5) never released, flagged, revoked, or anything does not match.
         """
-        return self.verified_rows(table)[0]
-
-    def verified_rows(self, table: str) -> tuple[Release, pa.Table]:
-        """As ``verify_release``, with the very rows that were checked."""
         release = self.released(table)
         self.check_live(release)
-        return release, self.verified(release)
+        with self.verified(release):
+            return release
+
+    def verified_rows(self, table: str) -> tuple[Release, pa.Table]:
+        """As ``verify_release``, with the very rows that were checked, in memory."""
+        release = self.released(table)
+        self.check_live(release)
+        with self.verified(release) as rows:
+            return release, rows.table()
 
     def check_live(self, release: Release) -> None:
         """Refuse a release that is flagged, revoked or superseded. Raises Refused."""
@@ -259,24 +274,28 @@ class Registry:
                 mend=_STATUS_MEND.get(release.status, ""),
             )
 
-    def verified(self, release: Release) -> pa.Table:
+    @contextmanager
+    def verified(self, release: Release) -> Iterator[StoredRows]:
         """The rows of a release, once they and all that is stored of it match what was signed.
 
-        Its status is only held against the ledger: ``check_live`` judges it.
+        Until the block is left they are the rows that were checked, whatever is written
+        meanwhile, and are read batch by batch: a part of them is in memory. The status is only
+        held against the ledger: ``check_live`` judges it.
 
         Raises:
             Refused: (exit 5) anything does not match.
         """
-        rows = self.read_rows(release)
-        check_release(
-            release,
-            rows,
-            entries=self._entries,
-            registry_id=self.id,
-            keys=self.keys.public_keys(),
-            view_is_right=sql.view_is_right(self._database, release.table, release.id),
-        )
-        return rows
+        with sql.released_rows(self._database, release.table, release.id) as rows:
+            check_release(
+                release,
+                rows.num_rows,
+                rows.digest(),
+                entries=self._entries,
+                registry_id=self.id,
+                keys=self.keys.public_keys(),
+                view_is_right=sql.view_is_right(self._database, release.table, release.id),
+            )
+            yield rows
 
     def released(self, table: str) -> Release:
         """The newest release of a table.

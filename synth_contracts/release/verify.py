@@ -6,8 +6,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
-
 from synth_contracts.contract.expand import digest_of
 from synth_contracts.contract.retention import expiry
 from synth_contracts.errors import Refused
@@ -16,7 +14,6 @@ from synth_contracts.release.records import Release
 from synth_contracts.signing.dsse import open_envelope
 from synth_contracts.signing.jsontext import dump_canonical
 from synth_contracts.signing.keys import PublicKey
-from synth_contracts.tables import rows_digest
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:synth-contracts:release:v1"
@@ -34,7 +31,8 @@ def statement_digest(envelope: Mapping[str, Any]) -> str:
 
 def check_release(
     release: Release,
-    rows: pa.Table,
+    rows: int,
+    rows_digest: str,
     *,
     entries: Sequence[LedgerEntry],
     registry_id: str,
@@ -42,6 +40,8 @@ def check_release(
     view_is_right: bool,
 ) -> None:
     """Hold rows, registry row, signed statement and ledger against each other.
+
+    ``rows`` and ``rows_digest`` are of the rows as they are stored.
 
     Raises:
         Refused: (exit 5) anything does not match; the message says what.
@@ -79,7 +79,7 @@ def check_release(
     for name, value in expected.items():
         if signed[name] != value:
             raise _refused(release, f"the stored {name} is not the one that was signed")
-    if rows.num_rows != release.rows or rows_digest(rows) != release.rows_digest:
+    if rows != release.rows or rows_digest != release.rows_digest:
         raise _refused(release, "its rows are not the rows that were evaluated and signed")
     if release.stored_status != release.status:
         raise _refused(

@@ -2,7 +2,7 @@
 
 from synth_contracts.tables.constraints import broken, solved
 from synth_contracts.tables.declared import breaches
-from synth_contracts.tables.digest import rows_digest, rows_digest_in_parts
+from synth_contracts.tables.digest import rows_digest, rows_digest_in_parts, rows_digest_of_batches
 from synth_contracts.tables.frame import canonical, duckdb_types, restore, to_arrow
 from synth_contracts.tables.resolving import resolve
 from synth_contracts.tables.schema import CATEGORICAL, NUMERIC, TEMPORAL, Field, Kind, TableSchema
@@ -22,6 +22,7 @@ __all__ = [
     "restore",
     "rows_digest",
     "rows_digest_in_parts",
+    "rows_digest_of_batches",
     "solved",
     "to_arrow",
 ]

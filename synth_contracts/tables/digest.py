@@ -7,7 +7,7 @@ unlike an exclusive-or of row hashes, nothing cancels and nothing can be forged 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -55,6 +55,52 @@ def rows_digest_in_parts(
     for numbers in _parts(schema, rows, column, size):
         stream.feed(_sorted(part(numbers)))
     return stream.finish()
+
+
+def rows_digest_of_batches(
+    schema: pa.Schema,
+    rows: int,
+    batches: Callable[[Sequence[int] | None], Iterable[pa.RecordBatch]],
+    *,
+    size: int = PART,
+) -> str:
+    """The digest of :func:`rows_digest` of rows that are read again and again, batch by batch.
+
+    Args:
+        schema: of the rows.
+        rows: how many there are.
+        batches: all rows, of the columns at the given places in ``schema`` or of all; each time
+            in the same order.
+        size: rows of a part, at most.
+
+    Raises:
+        ValueError: ``batches`` gives more or fewer than ``rows``.
+    """
+
+    def read(places: Sequence[int] | None) -> Iterator[tuple[int, pa.RecordBatch]]:
+        first = 0
+        for batch in batches(places):
+            yield first, batch
+            first += batch.num_rows
+        if first != rows:
+            raise ValueError(f"{first:,} rows were read where there are {rows:,}")
+
+    def column(place: int) -> pa.ChunkedArray:
+        name = schema.field(place).name
+        found = [batch.column(batch.schema.get_field_index(name)) for _, batch in read([place])]
+        return pa.chunked_array(found, schema.field(place).type)
+
+    def part(numbers: np.ndarray) -> pa.Table:
+        taken = []
+        for first, batch in read(None):
+            low, high = np.searchsorted(numbers, [first, first + batch.num_rows])
+            if high - low == batch.num_rows:
+                taken.append(batch)
+            elif high > low:
+                taken.append(batch.take(pa.array(numbers[low:high] - first)))
+        return pa.Table.from_batches(taken, schema)
+
+    return rows_digest_in_parts(schema, rows, column, part, size=size)
 
 
 def _parts(

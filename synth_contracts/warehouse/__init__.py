@@ -3,9 +3,11 @@
 from synth_contracts.warehouse.candidates import stage, stage_chunks, staged
 from synth_contracts.warehouse.connection import Database, separate_files
 from synth_contracts.warehouse.identifiers import literal, qualified, quote
+from synth_contracts.warehouse.streaming import StoredRows
 
 __all__ = [
     "Database",
+    "StoredRows",
     "literal",
     "qualified",
     "quote",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ RESERVED = frozenset(
 _LOCKED = re.compile(r"Could not set lock on file|file handle conflict|already attached")
 _HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)|PID (?P<bare>\d+)")
 _LOCKDOWN = (
-    "SET TimeZone='UTC'",  # time stamps with a zone come back the same on every machine
+    # time stamps with a zone come back the same on every machine, and in every snapshot
+    "SET GLOBAL TimeZone='UTC'",
     "SET temp_directory=''",
     "SET autoinstall_known_extensions=false",
     "SET autoload_known_extensions=false",
@@ -159,6 +160,24 @@ class Database:
                 self._rollback()
                 raise
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """The database as it is now, whatever is written until the block is left.
+
+        It has a connection of its own, so that other threads write meanwhile.
+        """
+        with self._lock, self._translated():
+            connection = self._connection.cursor()
+        try:
+            with self._lock, self._translated():
+                connection.execute(f"USE {quote(self.alias)}")
+                connection.execute("BEGIN TRANSACTION READ ONLY")
+                # a transaction begins with its first look at the file
+                connection.execute("SELECT count(*) FROM duckdb_tables()").fetchall()
+            yield Snapshot(connection, self.path)
+        finally:
+            connection.close()
+
     def _rollback(self) -> None:
         try:
             self._connection.execute("ROLLBACK")
@@ -166,12 +185,47 @@ class Database:
             # A failed COMMIT has ended the transaction already; the first error is the one to tell.
             return
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except duckdb.Error as error:
-            raise WarehouseError(_first_line(error), where=str(self.path)) from error
+    def _translated(self) -> AbstractContextManager[None]:
+        return _translated(self.path)
+
+
+class Snapshot:
+    """One moment of a database, for one thread at a time."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+
+    def schema(self, sql: str) -> pa.Schema:
+        """The Arrow schema of what a query returns."""
+        with _translated(self._path):
+            return self._connection.sql(sql).to_arrow_reader(1).schema
+
+    def count(self, sql: str) -> int:
+        """The one number that a query returns."""
+        with _translated(self._path):
+            ((number,),) = self._connection.sql(sql).fetchall()
+            return int(number)
+
+    def batches(self, sql: str, rows: int) -> Iterator[pa.RecordBatch]:
+        """What a query returns, at most ``rows`` rows at a time; drawn from DuckDB one by one."""
+        with _translated(self._path):
+            reader = self._connection.sql(sql).to_arrow_reader(rows)
+        while True:
+            with _translated(self._path):
+                try:
+                    batch = reader.read_next_batch()
+                except StopIteration:
+                    return
+            yield batch
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (duckdb.Error, pa.ArrowException) as error:
+        raise WarehouseError(_first_line(error), where=str(path)) from error
 
 
 def opening_failed(error: Exception, path: Path) -> SynthContractsError:

@@ -8,7 +8,8 @@ wrote it, and uniqueness is held by the one writer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from synth_contracts.errors import Refused
 from synth_contracts.warehouse.connection import Database
 from synth_contracts.warehouse.identifiers import qualified, quote
 from synth_contracts.warehouse.staging import refuse_foreign
+from synth_contracts.warehouse.streaming import StoredRows, stored_rows
 
 _ALIAS = "published_db"
 _FORMAT = "1"
@@ -139,18 +141,30 @@ def add_release(database: Database, row: Mapping[str, Any], rows: pa.Table) -> N
 
 
 def read_release(database: Database, table: str, identifier: str) -> pa.Table:
-    """The rows of one release.
+    """The rows of one release, in memory. Raises as :func:`released_rows`."""
+    _refuse_missing(database, table, identifier)
+    return database.arrow(_select(table, identifier))
+
+
+@contextmanager
+def released_rows(database: Database, table: str, identifier: str) -> Iterator[StoredRows]:
+    """The rows of one release, batch by batch, as they are now until the block is left.
 
     Raises:
         Refused: the immutable table is gone, or something else stands in its place.
     """
+    _refuse_missing(database, table, identifier)
+    with stored_rows(database, _data(table, identifier)) as rows:
+        yield rows
+
+
+def _refuse_missing(database: Database, table: str, identifier: str) -> None:
     if not _is_table(database, "release_data", f"{table}__{identifier}"):
         raise Refused(
             f"the rows of release {identifier} are gone",
             where=table,
             mend="somebody edited the published database; build again",
         )
-    return database.arrow(_select(table, identifier))
 
 
 def set_status(database: Database, identifier: str, status: str) -> None:

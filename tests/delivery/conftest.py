@@ -269,3 +269,14 @@ def released(house: House, released_once: Path) -> House:
     shutil.copytree(released_once, house.root, dirs_exist_ok=True)
     house._runs = 1
     return house
+
+
+@pytest.fixture
+def project(released: House) -> House:
+    """The house as a project of the command line."""
+    (released.root / "synth-contracts.yml").write_text(
+        "name: house\nkeys: keys\ntarget: dev\ntargets:\n  dev:\n"
+        "    servers: {source: {database: source.duckdb}}\n"
+        "    work: work.duckdb\n    published: published.duckdb\n"
+    )
+    return released

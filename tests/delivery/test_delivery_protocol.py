@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from synth_contracts.delivery import bundle as bundling
-from synth_contracts.delivery import exporting, recover, trace, verify_bundle
+from synth_contracts.delivery import datafile, exporting, recover, trace, verify_bundle
 from synth_contracts.delivery.journal import exports
 from synth_contracts.delivery.recovery import working_in
 from synth_contracts.errors import Refused, SynthContractsError, WarehouseError
@@ -110,8 +109,10 @@ def test_an_interrupt_leaves_nothing_behind(released: Any, monkeypatch) -> None:
 
 
 def test_rows_that_do_not_read_back_are_refused(released: Any, monkeypatch) -> None:
-    write = bundling.pq.write_table
-    monkeypatch.setattr(bundling.pq, "write_table", lambda t, *a, **k: write(t.slice(1), *a, **k))
+    write = datafile.pq.ParquetWriter.write_batch
+    monkeypatch.setattr(
+        datafile.pq.ParquetWriter, "write_batch", lambda w, b, *a, **k: write(w, b.slice(1))
+    )
     with pytest.raises(Refused, match="not the released rows"):
         released.export()
     assert released.left_behind() == []

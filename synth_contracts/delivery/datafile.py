@@ -1,0 +1,127 @@
+"""The data file of a bundle: Parquet, CSV or Arrow, written and read back batch by batch.
+
+What is in memory is a batch, and of Parquet the encoded row group, whatever the release holds.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.ipc
+import pyarrow.parquet as pq
+
+from synth_contracts.errors import Refused
+from synth_contracts.tables import rows_digest_of_batches
+
+if TYPE_CHECKING:
+    from synth_contracts.warehouse import StoredRows
+
+#: Of each format, its media type.
+MEDIA_TYPES = {
+    "parquet": "application/vnd.apache.parquet",
+    "csv": "text/csv",
+    "arrow": "application/vnd.apache.arrow.file",
+}
+FORMATS = tuple(MEDIA_TYPES)
+_SORTED = 262_144
+_BATCH = 65_536
+#: Told how far a step is: its name, the rows done and the rows in all.
+Progress = Callable[[str, int, int], None]
+
+
+def silent(step: str, done: int, rows: int) -> None:
+    """Progress that nobody looks at."""
+
+
+def write_rows(path: Path, rows: StoredRows, digest: str, progress: Progress = silent) -> None:
+    """Write the rows in the format that the file's ending names, durably.
+
+    Parquet and Arrow are read back, and what was read must have the digest of the release. CSV
+    loses types: there it is the file itself that the signature binds.
+
+    Raises:
+        Refused: what was written does not read back as the released rows.
+    """
+    done = 0
+    with path.open("xb") as stream:
+        with _writer(path.suffix, stream, rows.schema) as writer:
+            for batch in rows.batches():
+                writer.write_batch(_plain(batch) if path.suffix == ".csv" else batch)
+                done += batch.num_rows
+                progress("writing", done, rows.num_rows)
+        stream.flush()
+        os.fsync(stream.fileno())
+    if path.suffix != ".csv":
+        progress("reading back", 0, rows.num_rows)
+    if done != rows.num_rows or (path.suffix != ".csv" and file_digest(path) != digest):
+        raise Refused(f"the rows written to {path.name} are not the released rows")
+
+
+def _writer(suffix: str, stream: IO[bytes], schema: pa.Schema) -> AbstractContextManager[Any]:
+    if suffix == ".parquet":
+        writer: AbstractContextManager[Any] = pq.ParquetWriter(stream, schema, compression="zstd")
+    elif suffix == ".arrow":
+        options = pa.ipc.IpcWriteOptions(compression="zstd")
+        writer = pa.ipc.new_file(stream, schema, options=options)
+    else:
+        plain = [
+            pa.field(f.name, pa.string() if pa.types.is_decimal(f.type) else f.type) for f in schema
+        ]
+        writer = pyarrow.csv.CSVWriter(stream, pa.schema(plain))
+    return writer
+
+
+def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Columns that Arrow's CSV writer does not know (decimals) as text."""
+    for i, field in enumerate(batch.schema):
+        if pa.types.is_decimal(field.type):
+            batch = batch.set_column(i, field.name, pc.cast(batch.column(i), pa.string()))
+    return batch
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of the rows (``rows_digest``) of a Parquet or Arrow file.
+
+    Raises:
+        Refused: it cannot be read.
+    """
+    try:
+        read = _parquet if path.suffix == ".parquet" else _arrow
+        schema, rows = read(path)
+        return rows_digest_of_batches(
+            schema, rows, lambda places: _batches(path, schema, places), size=_SORTED
+        )
+    except (pa.ArrowException, ValueError, KeyError, IndexError) as error:
+        raise Refused(f"the rows cannot be read: {error}", where=str(path)) from error
+
+
+def _parquet(path: Path) -> tuple[pa.Schema, int]:
+    with pq.ParquetFile(path) as file:
+        return file.schema_arrow, int(file.metadata.num_rows)
+
+
+def _arrow(path: Path) -> tuple[pa.Schema, int]:
+    with pa.OSFile(str(path)) as stream, pa.ipc.open_file(stream) as file:
+        rows = sum(file.get_batch(i).num_rows for i in range(file.num_record_batches))
+        return file.schema, rows
+
+
+def _batches(
+    path: Path, schema: pa.Schema, places: Sequence[int] | None
+) -> Iterator[pa.RecordBatch]:
+    if path.suffix == ".parquet":
+        names = None if places is None else [schema.field(place).name for place in places]
+        with pq.ParquetFile(path) as parquet:
+            yield from parquet.iter_batches(_BATCH, columns=names)
+        return
+    options = pa.ipc.IpcReadOptions(included_fields=None if places is None else list(places))
+    with pa.OSFile(str(path)) as stream, pa.ipc.open_file(stream, options=options) as file:
+        for i in range(file.num_record_batches):
+            yield file.get_batch(i)
