@@ -71,6 +71,14 @@ class WarehouseError(SynthContractsError):
     """A database file is locked, damaged or written by something else."""
 
 
+class LockedError(WarehouseError):
+    """A database file is held: by the process ``pid``, or by this one when that is None."""
+
+    def __init__(self, message: str, *, where: str, mend: str, pid: int | None) -> None:
+        super().__init__(message, where=where, mend=mend)
+        self.pid = pid
+
+
 class GenerationError(SynthContractsError):
     """A generator could not be fitted or did not return what was asked."""
 

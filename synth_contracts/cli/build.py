@@ -9,6 +9,7 @@ import click
 
 from synth_contracts.cli.progress import ProgressLine
 from synth_contracts.cli.project import contracts_of, settings_of
+from synth_contracts.cli.registry import waits
 
 if TYPE_CHECKING:
     from synth_contracts.pipeline import BuildResult
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 @click.option("--select", "-s", multiple=True, metavar="TABLE", help="Build only this table.")
 @click.option("--full-refresh", is_flag=True, help="Build although nothing has changed.")
 @click.option("--json", "as_json", is_flag=True, help="Print run_results.json to standard output.")
+@waits
 @click.pass_context
 def build(
     context: click.Context,

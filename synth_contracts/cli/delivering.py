@@ -21,7 +21,7 @@ from synth_contracts.cli.exports import (
 )
 from synth_contracts.cli.progress import ProgressLine
 from synth_contracts.cli.project import settings_of
-from synth_contracts.cli.registry import open_registry
+from synth_contracts.cli.registry import open_registry, waits
 from synth_contracts.cli.wording import plain
 from synth_contracts.errors import Refused
 
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     help="Say what would be allowed and why, condition by condition; write nothing.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@waits
 @click.pass_context
 def export(
     context: click.Context,

@@ -11,7 +11,7 @@ import click
 
 from synth_contracts.cli.exports import as_csv, as_table, format_option, rows_of
 from synth_contracts.cli.project import settings_of
-from synth_contracts.cli.registry import by_user, open_registry
+from synth_contracts.cli.registry import by_user, open_registry, waits
 from synth_contracts.cli.wording import hanging, plain
 from synth_contracts.errors import SynthContractsError, UsageError
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--reason", required=True, help="Why, in words; it stands in the ledger.")
 @click.option("--clear", is_flag=True, help="Take the flag off again.")
 @format_option
+@waits
 @click.pass_context
 def flag(context: click.Context, table: str, reason: str, clear: bool, form: str | None) -> None:
     """Put the release of TABLE under review: no export until the flag is cleared.
@@ -44,6 +45,7 @@ def flag(context: click.Context, table: str, reason: str, clear: bool, form: str
 @click.argument("table")
 @click.option("--reason", required=True, help="Why, in words; it stands in the ledger.")
 @format_option
+@waits
 @click.pass_context
 def revoke(context: click.Context, table: str, reason: str, form: str | None) -> None:
     """Withdraw the release of TABLE for good: later exports are refused.

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
 
 from synth_contracts.errors import UsageError
 
@@ -11,6 +15,8 @@ if TYPE_CHECKING:
     from synth_contracts.contract import Contract
     from synth_contracts.release import Registry
     from synth_contracts.settings import Settings
+
+R = TypeVar("R")
 
 
 def open_registry(
@@ -40,6 +46,28 @@ def by_user() -> str:
     from synth_contracts.delivery.policy import check_subject
 
     return check_subject(None)
+
+
+def waits(command: Callable[..., R]) -> Callable[..., R]:
+    """The option ``--wait SECONDS`` of a command: databases that others hold are waited for."""
+
+    @click.option(
+        "--wait",
+        type=click.IntRange(0, 86_400),
+        default=0,
+        metavar="SECONDS",
+        help="Wait up to this long for a database that another process holds; default 0.",
+    )
+    @wraps(command)
+    def waiting_command(*arguments: Any, wait: int, **options: Any) -> R:
+        if not wait:
+            return command(*arguments, **options)
+        from synth_contracts.warehouse import waiting
+
+        with waiting(wait, lambda text: click.echo(text, err=True)):
+            return command(*arguments, **options)
+
+    return waiting_command
 
 
 def marks_of(settings: Settings, contract: Contract) -> dict[str, str]:

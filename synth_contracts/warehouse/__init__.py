@@ -3,6 +3,7 @@
 from synth_contracts.warehouse.candidates import stage, stage_chunks, staged
 from synth_contracts.warehouse.connection import Database, separate_files
 from synth_contracts.warehouse.identifiers import literal, qualified, quote
+from synth_contracts.warehouse.patience import waiting
 from synth_contracts.warehouse.streaming import StoredRows
 
 __all__ = [
@@ -15,4 +16,5 @@ __all__ = [
     "stage",
     "stage_chunks",
     "staged",
+    "waiting",
 ]

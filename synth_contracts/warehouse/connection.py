@@ -18,8 +18,9 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from synth_contracts.errors import SynthContractsError, UsageError, WarehouseError
+from synth_contracts.errors import LockedError, SynthContractsError, UsageError, WarehouseError
 from synth_contracts.warehouse.identifiers import literal, quote
+from synth_contracts.warehouse.patience import patiently
 
 #: Names of schemas: a database file of such a name makes every plain DuckDB query ambiguous.
 RESERVED = frozenset(
@@ -59,14 +60,24 @@ class Database:
         """Attach ``path`` as ``alias`` and make it the default database.
 
         A missing file is created when not ``read_only`` (mode 0600; a missing folder 0700), in
-        ``storage_version``; an existing one keeps its own.
+        ``storage_version``; an existing one keeps its own. Where somebody asked for it
+        (``waiting``), a file that another process holds is waited for.
 
         Raises:
             WarehouseError: missing, locked by another process (named with its PID), not a DuckDB
                 file, unreadable.
             UsageError: the file is named like a schema.
         """
-        path = path.absolute()
+        return patiently(
+            lambda: cls._open(
+                path.absolute(), alias, read_only=read_only, storage_version=storage_version
+            )
+        )
+
+    @classmethod
+    def _open(
+        cls, path: Path, alias: str, *, read_only: bool, storage_version: str | None
+    ) -> Database:
         if not read_only:
             _prepare(path)
         elif not path.exists():
@@ -233,15 +244,17 @@ def opening_failed(error: Exception, path: Path) -> SynthContractsError:
     text = str(error)
     if _LOCKED.search(text):
         found = _HOLDER.search(text)
+        pid = None
         if found is None:
             holder = "this process" if "attached" in text else "another process"
         else:
-            program = f" ({found['program']})" if found["program"] else ""
-            holder = f"process {found['pid'] or found['bare']}{program}"
-        return WarehouseError(
-            f"the database is locked: {holder} holds {path}",
+            pid = int(found["pid"] or found["bare"])
+            holder = f"PID {pid}" + (f" ({found['program']})" if found["program"] else "")
+        return LockedError(
+            f"the database is locked: held by {holder}",
             where=str(path),
-            mend="close the file there or wait until that process ends, then run this again",
+            mend="wait until that process ends (--wait SECONDS), or close the file there",
+            pid=pid,
         )
     if path.is_file() and path.stat().st_size == 0:
         # never removed by us: another process may be making it at this moment

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -158,17 +157,20 @@ def test_progress_is_told_in_rows(released: Any) -> None:
 
 
 INTERRUPTED = """
-import sys, time
-from pathlib import Path
+import os, shutil, signal, sys, time
 from synth_contracts.cli.main import run
 from synth_contracts.delivery import datafile
 
-real = datafile._plain
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+real, rmtree = datafile._plain, shutil.rmtree
 def slowly(batch):
     print("writing", flush=True)
     time.sleep(60)
     return real(batch)
-datafile._plain = slowly
+def impatient(*args, **options):
+    os.kill(os.getpid(), signal.SIGINT)  # a second Ctrl-C, while the first is tidied up
+    rmtree(*args, **options)
+datafile._plain, shutil.rmtree = slowly, impatient
 sys.exit(run(["--project", sys.argv[1], "export", "transactions", "--ticket", "DATA-1",
               "--format", "csv"]))
 """
@@ -180,8 +182,6 @@ def test_ctrl_c_leaves_no_folder_and_an_entry(project: Any) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == b"writing\n"
         process.send_signal(signal.SIGINT)
-        time.sleep(0.02)
-        process.send_signal(signal.SIGINT)  # impatient
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err.decode()[-2000:]
     assert project.left_behind() == []

@@ -54,8 +54,8 @@ def test_a_locked_database_names_its_holder(database: Path, opener: str) -> None
             }[opener](database)
         holder.stdin.close()
     assert locked.value.exit_code == 3
-    assert f"process {holder.pid}" in locked.value.message
-    assert str(database) in locked.value.message
+    assert f"held by PID {holder.pid}" in locked.value.message
+    assert locked.value.where == str(database)
     assert locked.value.mend
 
 
@@ -63,7 +63,7 @@ def test_a_file_open_in_this_process_is_said_so(tmp_path: Path) -> None:
     path = tmp_path / "work.duckdb"
     with (
         open_work(path),
-        pytest.raises(WarehouseError, match="locked: this process"),
+        pytest.raises(WarehouseError, match="locked: held by this process"),
         open_work(path),
     ):
         pass
