@@ -1,6 +1,6 @@
 """The data file of a bundle: Parquet, CSV or Arrow, written and read back batch by batch.
 
-What is in memory is a batch, and of Parquet the encoded row group, whatever the release holds.
+What is in memory is a batch, and of Parquet a row group, whatever the release holds.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ MEDIA_TYPES = {
 }
 FORMATS = tuple(MEDIA_TYPES)
 _SORTED = 262_144
+#: Rows of a row group, pyarrow's own default. One for each batch made a file a quarter larger.
+ROW_GROUP = 1_048_576
 _BATCH = 65_536
 #: Told how far a step is: its name, the rows done and the rows in all.
 Progress = Callable[[str, int, int], None]
@@ -66,7 +68,7 @@ def write_rows(path: Path, rows: StoredRows, digest: str, progress: Progress = s
 
 def _writer(suffix: str, stream: IO[bytes], schema: pa.Schema) -> AbstractContextManager[Any]:
     if suffix == ".parquet":
-        writer: AbstractContextManager[Any] = pq.ParquetWriter(stream, schema, compression="zstd")
+        writer: AbstractContextManager[Any] = _RowGroups(stream, schema)
     elif suffix == ".arrow":
         options = pa.ipc.IpcWriteOptions(compression="zstd")
         writer = pa.ipc.new_file(stream, schema, options=options)
@@ -76,6 +78,40 @@ def _writer(suffix: str, stream: IO[bytes], schema: pa.Schema) -> AbstractContex
         ]
         writer = pyarrow.csv.CSVWriter(stream, pa.schema(plain))
     return writer
+
+
+class _RowGroups:
+    """A Parquet writer that takes batches and writes row groups of ``ROW_GROUP`` rows."""
+
+    def __init__(self, stream: IO[bytes], schema: pa.Schema) -> None:
+        self._writer = pq.ParquetWriter(stream, schema, compression="zstd")
+        self._held: list[pa.RecordBatch] = []
+        self._rows = 0
+
+    def __enter__(self) -> _RowGroups:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None and self._held:
+                self._write()
+        finally:
+            self._writer.close()
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        """Take a batch; a row group that is full is written."""
+        while self._rows + batch.num_rows >= ROW_GROUP:
+            fits = ROW_GROUP - self._rows
+            self._held.append(batch.slice(0, fits))
+            self._write()
+            batch = batch.slice(fits)
+        if batch.num_rows:
+            self._held.append(batch)
+            self._rows += batch.num_rows
+
+    def _write(self) -> None:
+        self._writer.write_table(pa.Table.from_batches(self._held), ROW_GROUP)
+        self._held, self._rows = [], 0
 
 
 def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:

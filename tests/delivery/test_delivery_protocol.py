@@ -109,9 +109,9 @@ def test_an_interrupt_leaves_nothing_behind(released: Any, monkeypatch) -> None:
 
 
 def test_rows_that_do_not_read_back_are_refused(released: Any, monkeypatch) -> None:
-    write = datafile.pq.ParquetWriter.write_batch
+    write = datafile.pq.ParquetWriter.write_table
     monkeypatch.setattr(
-        datafile.pq.ParquetWriter, "write_batch", lambda w, b, *a, **k: write(w, b.slice(1))
+        datafile.pq.ParquetWriter, "write_table", lambda w, t, *a, **k: write(w, t.slice(1))
     )
     with pytest.raises(Refused, match="not the released rows"):
         released.export()

@@ -44,9 +44,14 @@ def test_in_small_batches_the_same_rows_leave(
     monkeypatch.setattr(streaming, "BATCH", 7)
     monkeypatch.setattr(streaming, "SORTED", 16)
     monkeypatch.setattr(datafile, "_BATCH", 5)
+    monkeypatch.setattr(datafile, "ROW_GROUP", 16)
     monkeypatch.setattr(datafile, "_SORTED", 16)
     bundle = house.export(ticket="DATA-1", format=form)
     path = bundle.path / bundle.data_file
+    if form == "parquet":
+        metadata = pq.read_metadata(path)
+        sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+        assert sizes == [16, 16, 8]
     if form != "csv":
         assert read(path).equals(rows)
         assert rows_digest(read(path)) == release.rows_digest == datafile.file_digest(path)
