@@ -74,7 +74,7 @@ def export(
 
     settings = settings_of(context)
     if explains:
-        with open_registry(settings, read_only=True) as registry:
+        with open_registry(settings, read_only=True, settle=False) as registry:
             told = explain(
                 registry,
                 table,

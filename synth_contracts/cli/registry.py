@@ -20,9 +20,9 @@ R = TypeVar("R")
 
 
 def open_registry(
-    settings: Settings, *, read_only: bool = False
+    settings: Settings, *, read_only: bool = False, settle: bool = True
 ) -> AbstractContextManager[Registry]:
-    """The project's registry, its ledger verified.
+    """The project's registry, its ledger verified (see ``Registry.open``).
 
     Raises:
         UsageError: nothing has been built yet.
@@ -37,7 +37,7 @@ def open_registry(
             mend="synth-contracts build",
         )
     return Registry.open(
-        settings.target.published, KeyFolder.open(settings.keys), read_only=read_only
+        settings.target.published, KeyFolder.open(settings.keys), read_only=read_only, settle=settle
     )
 
 

@@ -29,12 +29,12 @@ class Anchor:
         self._keys.write_head(self._committed, head)
 
     def settle(self, head: str, entries: int, *, note: bool = True) -> None:
-        """Accept the head of a file that was just opened, or refuse it; noted anew with ``note``.
+        """Accept the head of a file that was just opened, or refuse it.
 
         Args:
             head: hash of its newest entry.
             entries: how many it holds, for the message.
-            note: whether an intent that was carried out is noted as such.
+            note: whether what became of an intent is written down; else it is only judged.
 
         Raises:
             Refused: no head is noted for this registry, or another one.

@@ -68,9 +68,14 @@ class Registry:
         keys: KeyFolder,
         *,
         read_only: bool = False,
+        settle: bool = True,
         clock: Callable[[], datetime] = _now,
     ) -> Iterator[Registry]:
         """Open the registry in ``published``, made when missing and not ``read_only``.
+
+        What a crash left open beside the keys is settled, by whoever only reads too: an entry that
+        was announced and never came must not be brought later. Without ``settle`` it is only
+        judged, and nothing at all is written.
 
         Raises:
             Refused: (exit 5) the ledger was edited, cut or rewritten, an older copy of the file
@@ -91,7 +96,7 @@ class Registry:
                 sql.create(database, identifier)
             entries = read_chain(identifier, sql.ledger(database))
             registry = cls(database, keys, identifier, entries, read_only=read_only, clock=clock)
-            registry._anchor.settle(registry.head(), len(entries), note=not read_only)
+            registry._anchor.settle(registry.head(), len(entries), note=settle)
             if not read_only:
                 registry.note_expired()
             yield registry

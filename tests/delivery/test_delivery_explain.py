@@ -25,7 +25,7 @@ NAMES = [
 def told(
     house: Any, table: str = "transactions", ticket: str = "DATA-123", **o: Any
 ) -> Explanation:
-    with house.registry(read_only=True) as registry:
+    with house.registry(read_only=True, settle=False) as registry:
         return explain(registry, table, ticket, keys=house.keys, now=lambda: house.now, **o)
 
 
