@@ -293,6 +293,8 @@ def grow(
             split.feature, split.threshold, split.missing, size, size + 1, -1
         )  # fmt: skip
         sides = (np.flatnonzero(left), np.flatnonzero(~left))
+        if min(len(side) for side in sides) < leaf.rows:
+            raise RuntimeError("a node's sums are not those of its rows")  # never a small leaf
         waiting += _children(node, sides, size, sums, 2 * leaf.rows)
         size += 2
     nodes = zip(*(grown[node] for node in range(size)), strict=True)

@@ -15,8 +15,6 @@ chain that was rewritten whole is sound in itself, and no head beside the keys g
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -28,6 +26,7 @@ from synth_contracts.release.registry import Registry
 from synth_contracts.signing.dsse import open_envelope, sign_statement
 from synth_contracts.signing.jsontext import dump_canonical, load_strict
 from synth_contracts.signing.keys import PublicKey, SigningKey
+from synth_contracts.signing.private import write_private
 
 FORMAT = "synth-contracts/ledger/v1"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -67,8 +66,12 @@ def write_copy(registry: Registry, path: Path, key: SigningKey) -> LedgerAudit:
     lines += [{name: getattr(entry, name) for name in _ENTRY} for entry in entries]
     lines += [{"release": name, "statement": dict(found)} for name, found in statements.items()]
     lines.append({"signature": sign_statement(_statement(header), key)})
+    content = b"".join(dump_canonical(dict(line)) + b"\n" for line in lines)
     try:
-        _write_new(path, b"".join(dump_canonical(dict(line)) + b"\n" for line in lines))
+        write_private(path, content, replace=False)
+    except FileExistsError:  # it came while the lines were written
+        _refuse_existing(path)
+        raise
     except OSError as error:
         raise SynthContractsError(
             f"the copy cannot be written: {error.strerror or error}",
@@ -210,26 +213,3 @@ def _refuse_existing(path: Path) -> None:
         )
     if not path.parent.is_dir():
         raise UsageError("there is no such folder", where=str(path.parent), mend="make it first")
-
-
-def _write_new(path: Path, content: bytes) -> None:
-    """Write a file that is whole or not there, and never in the place of another one."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            path.hardlink_to(temporary)  # unlike a rename it does not take another's place
-        except FileExistsError:
-            _refuse_existing(path)
-            raise
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -24,7 +24,7 @@ def table() -> Table:
     owner = np.sort(rng.integers(0, ENTITIES, ROWS))
     matrix = rng.random((ROWS, 3))
     matrix[rng.random(ROWS) < 0.1, 1] = np.nan
-    response = 8 * matrix[:, 0] + np.nan_to_num(4 * matrix[:, 1], nan=-5) + rng.normal(size=ROWS)
+    response = 8 * matrix[:, 0] + np.nan_to_num(4 * matrix[:, 1], nan=0) + rng.normal(size=ROWS)
     matrix[owner < 5, 0] += 10  # a few entities far out
     return matrix, response[:, None], owner, 1 / np.bincount(owner, minlength=ENTITIES)[owner]
 
