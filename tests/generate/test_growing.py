@@ -77,7 +77,7 @@ def test_they_explain_as_much_as_exact_splits(table: Table, outputs: int) -> Non
     ).fit(matrix, response, sample_weight=weight)
     theirs = np.unique(exact.apply(matrix), return_inverse=True)[1]
     assert error(leaves, response, weight) < error(theirs, response, weight) + 0.005
-    assert abs(int(leaves.max()) - int(theirs.max())) <= 0.05 * theirs.max()
+    assert abs(int(leaves.max()) - int(theirs.max())) <= 4
 
 
 def test_a_tree_by_hand() -> None:
