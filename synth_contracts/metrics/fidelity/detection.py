@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from synth_contracts.metrics.cells import Floats, Ints
 from synth_contracts.metrics.comparison import Comparison
@@ -23,7 +22,7 @@ from synth_contracts.metrics.results import (
     need_rows,
     need_split,
 )
-from synth_contracts.metrics.threads import single_threaded
+from synth_contracts.metrics.threads import alone, single_threaded
 from synth_contracts.tables import CATEGORICAL, NUMERIC, Field
 
 ID = "detection"
@@ -188,9 +187,12 @@ def _times(column: pd.Series) -> list[Floats]:
 
 def _scores(features: Floats, categorical: Mask, truth: Ints, fold: Ints, seed: int) -> Floats:
     """Log odds of label 1 of each row, from trees that saw none of its fold's entities."""
+    from sklearn.ensemble import HistGradientBoostingClassifier  # two seconds, here beside others
+
     out = np.zeros(len(truth))
-    # one thread: the bits of a sum depend on how many share it
-    with single_threaded():
+    # one thread: the bits of a sum depend on how many share it. The import may just have brought
+    # the pool of threads that is limited here
+    with single_threaded(), alone():
         for number in range(FOLDS):
             mine = fold == number
             if len(np.unique(truth[~mine])) < 2 or not mine.any():
