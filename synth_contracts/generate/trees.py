@@ -83,8 +83,8 @@ class Binning:
 class LeafModel:
     """P(target | predictors) as the rows of a tree's leaves."""
 
-    def __init__(self, *, leaf_rows: int, leaf_entities: int, gain: float = _GAIN) -> None:
-        self._leaf = Leaf(leaf_rows, leaf_entities, gain)
+    def __init__(self, *, leaf_rows: int, leaf_entities: int, gain: float | None = None) -> None:
+        self._leaf = Leaf(leaf_rows, leaf_entities, _GAIN if gain is None else gain)
 
     def fit(
         self,
