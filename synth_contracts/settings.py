@@ -89,7 +89,8 @@ def load_settings(
     """Read the project file of ``root`` (default: the nearest at or above the working folder).
 
     Raises:
-        UsageError: there is no project file, or the target is unknown.
+        UsageError: there is no project file, the target is unknown, or the key folder lies inside
+            the project.
         ContractError: the file is malformed; all problems at once.
     """
     env = os.environ if environ is None else environ
@@ -117,7 +118,15 @@ def load_settings(
         return (folder / Path(_fill(value or default, here, env)).expanduser()).resolve()
 
     project = str(raw.get("name") or folder.name)
-    keys = env.get(KEYS_VARIABLE) or raw.get("keys")
+    named = env.get(KEYS_VARIABLE) or raw.get("keys")
+    keys = place(named, "") if named else _user_folder(env) / project
+    if keys.resolve().is_relative_to(folder):
+        raise UsageError(
+            f"the key folder {keys} lies inside the project",
+            where=KEYS_VARIABLE if env.get(KEYS_VARIABLE) else f"{here}: keys",
+            mend="name one outside: whoever is given the project, or a copy of it, would have the "
+            "signing key and the secret split with it",
+        )
     return Settings(
         root=folder,
         name=project,
@@ -130,7 +139,7 @@ def load_settings(
             work=place(chosen.get("work"), "warehouse/work.duckdb"),
             published=place(chosen.get("published"), "warehouse/published.duckdb"),
         ),
-        keys=place(keys, "") if keys else _user_folder(env) / project,
+        keys=keys,
         demo_split=raw.get("splitKey") == "demo",
         exports=place(raw.get("exports"), "exports"),
         gx=place(raw.get("gx"), "gx"),

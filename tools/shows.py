@@ -143,7 +143,7 @@ def project(
         chosen = f"* REPLACE ({', '.join(dates)})" if dates else "*"
         connection.execute(f"CREATE TABLE raw.{name} AS SELECT {chosen} FROM frame")
     return {
-        "SYNTH_CONTRACTS_KEYS": str(folder / "keys"),
+        "SYNTH_CONTRACTS_KEYS": str(folder.with_name("keys")),
         "SYNTH_SOURCE": str(folder / "warehouse" / "source.duckdb"),
     }
 
@@ -153,7 +153,7 @@ def build_cost() -> dict[str, Any]:
     runs = []
     for _ in range(3):
         with tempfile.TemporaryDirectory() as where:
-            folder = Path(where)
+            folder = Path(where) / "project"
             env = project(folder, seed=7, demo_split=True)
             run = measured([*COMMAND, "build", "--full-refresh"], cwd=folder, env=env)
             results = json.loads((folder / "target" / "run_results.json").read_text())["results"]
@@ -177,7 +177,7 @@ def built(
 ) -> dict[str, Any]:
     """One contract at one generator seed, with a split key and registry of its own."""
     with tempfile.TemporaryDirectory() as where:
-        folder = Path(where)
+        folder = Path(where) / "project"
         env = project(
             folder, seed=seed, demo_split=False, table=table, preset=preset, volume=volume,
             private=private,

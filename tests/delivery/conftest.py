@@ -50,7 +50,7 @@ customProperties:
 {retention}"""
 PROJECT = """\
 name: house
-keys: keys
+keys: ../house-keys
 targets:
   dev:
     servers: {source: source.duckdb}
@@ -116,8 +116,19 @@ class House:
         self.root.mkdir(exist_ok=True)
 
     @property
+    def key_folder(self) -> Path:
+        """Outside the project, where keys must be."""
+        return self.root.with_name("house-keys")
+
+    @property
     def keys(self) -> KeyFolder:
-        return KeyFolder.open(self.root / "keys")
+        return KeyFolder.open(self.key_folder)
+
+    def like(self, root: Path) -> House:
+        """Filled with a copy of another house and its keys."""
+        shutil.copytree(root, self.root, dirs_exist_ok=True)
+        shutil.copytree(House(root).key_folder, self.key_folder)
+        return self
 
     @property
     def published(self) -> Path:
@@ -258,7 +269,7 @@ def house_class() -> type[House]:
 @pytest.fixture(scope="session")
 def released_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a house in which ``transactions`` is released; never changed."""
-    house = House(tmp_path_factory.mktemp("released"))
+    house = House(tmp_path_factory.mktemp("released") / "house")
     house.release()
     return house.root
 
@@ -266,16 +277,15 @@ def released_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def released(house: House, released_once: Path) -> House:
     """A house in which ``transactions`` is released, to be changed at will."""
-    shutil.copytree(released_once, house.root, dirs_exist_ok=True)
     house._runs = 1
-    return house
+    return house.like(released_once)
 
 
 @pytest.fixture
 def project(released: House) -> House:
     """The house as a project of the command line."""
     (released.root / "synth-contracts.yml").write_text(
-        "name: house\nkeys: keys\ntarget: dev\ntargets:\n  dev:\n"
+        "name: house\nkeys: ../house-keys\ntarget: dev\ntargets:\n  dev:\n"
         "    servers: {source: {database: source.duckdb}}\n"
         "    work: work.duckdb\n    published: published.duckdb\n"
     )

@@ -99,7 +99,7 @@ def _there(house: Any) -> None:
 
 
 def _open_key(house: Any) -> None:
-    (house.root / "keys" / "signing.pem").chmod(0o644)
+    (house.key_folder / "signing.pem").chmod(0o644)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_an_export_that_a_crash_left_counts_as_the_next_export_settles_it(
 
 def test_a_head_that_a_crash_left_unsettled_is_not_settled_by_reading(released: Any) -> None:
     """A kill after COMMIT leaves the noted head one entry behind."""
-    keys = released.root / "keys"
+    keys = released.key_folder
     with released.registry() as registry:
         flag(registry, "transactions", "look again", "compliance")
         flag(registry, "transactions", "looked", "compliance", clear=True)

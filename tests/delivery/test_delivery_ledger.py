@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import stat
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,7 +28,7 @@ SPOOF = "a question\n 9  2026-01-01 00:00  revoked           nothing \x1b[2J\u20
 def told_once(tmp_path_factory: Any, house_class: Any, released_once: Path) -> Any:
     """A house with an export, a blocked build, a flag put and cleared, and a copy of its ledger."""
     root = tmp_path_factory.mktemp("told") / "house"
-    house = house_class(Path(shutil.copytree(released_once, root)))
+    house = house_class(root).like(released_once)
     house.bundle = house.export(subject="analyst one").path.name
     house.block("other")
     with house.registry() as registry:
@@ -42,7 +41,7 @@ def told_once(tmp_path_factory: Any, house_class: Any, released_once: Path) -> A
 @pytest.fixture
 def told(told_once: Any, house: Any) -> Any:
     """A house of its own like ``told_once``; ``copy`` is the copy of its ledger."""
-    shutil.copytree(told_once.root, house.root, dirs_exist_ok=True)
+    house.like(told_once.root)
     house.bundle = house.root / "exports" / told_once.bundle
     house.copy = house.root / "ledger.jsonl"
     return house

@@ -235,7 +235,7 @@ def half(*args):
     return finish(*args)
 
 Registry.write, exporting.finish = dying, half
-keys = KeyFolder.open(root / "keys")
+keys = KeyFolder.open(root.with_name("house-keys"))
 with Registry.open(root / "published.duckdb", keys) as registry:
     export(registry, "transactions", "DATA-1", keys=keys, exports=root / "exports")
 """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import shutil
 from dataclasses import replace
 from typing import Any
 
@@ -35,7 +34,7 @@ def kept_once(tmp_path_factory: Any, house_class: Any) -> Any:
 
 @pytest.fixture
 def kept(kept_once: Any, house: Any) -> Any:
-    shutil.copytree(kept_once.root, house.root, dirs_exist_ok=True)
+    house.like(kept_once.root)
     house.now, house.retention, house._runs = START, kept_once.retention, 1
     return house
 

@@ -6,7 +6,6 @@ import csv
 import datetime as dt
 import io
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ HOLDER = "=cmd|' /C calc'!A0"
 def exported_once(tmp_path_factory: Any, house_class: Any, released_once: Path) -> Any:
     """A house with an export of a release that was superseded, and two of the one after it."""
     root = tmp_path_factory.mktemp("standing") / "house"
-    house = house_class(Path(shutil.copytree(released_once, root)), _runs=1)
+    house = house_class(root, _runs=1).like(released_once)
     house.export(subject="analyst zero")
     house.now += dt.timedelta(hours=1)
     house.newest = house.release().id
@@ -35,7 +34,7 @@ def exported_once(tmp_path_factory: Any, house_class: Any, released_once: Path) 
 
 @pytest.fixture
 def exported(exported_once: Any, house: Any) -> Any:
-    shutil.copytree(exported_once.root, house.root, dirs_exist_ok=True)
+    house.like(exported_once.root)
     house.newest = exported_once.newest
     return house
 

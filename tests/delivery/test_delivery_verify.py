@@ -46,8 +46,7 @@ class Exported:
 def exported(
     house_class: Any, released_once: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Exported:
-    root = shutil.copytree(released_once, tmp_path_factory.mktemp("exported") / "house")
-    house = house_class(Path(root))
+    house = house_class(tmp_path_factory.mktemp("exported") / "house").like(released_once)
     return Exported(house.keys, {f: house.export(format=f).path for f in ("parquet", "csv")})
 
 

@@ -34,8 +34,13 @@ class Project:
     monkeypatch: pytest.MonkeyPatch
 
     def run(self, *arguments: str) -> int:
-        self.monkeypatch.setenv("SYNTH_CONTRACTS_KEYS", str(self.folder / "keys"))
+        self.monkeypatch.setenv("SYNTH_CONTRACTS_KEYS", str(self.keys))
         return run(["--project", str(self.folder), *arguments])
+
+    @property
+    def keys(self) -> Path:
+        """The key folder, beside the project."""
+        return self.folder.with_name(f"{self.folder.name}-keys")
 
     @property
     def published(self) -> Path:
@@ -55,7 +60,7 @@ def write_project(folder: Path, table: pd.DataFrame) -> None:
             assert text.count(old) == 1
             text = text.replace(old, new)
         (folder / "contracts" / f"{name}.odcs.yaml").write_text(text, encoding="utf-8")
-    (folder / "keys").mkdir(mode=0o700)
+    folder.with_name(f"{folder.name}-keys").mkdir(mode=0o700)
     # a fixed split key, so that a run of the tests repeats
     (folder / "split.raw").write_bytes(b"synth-contracts test split key 1")
     with duckdb.connect(str(folder / "warehouse" / "source.duckdb")) as connection:
@@ -102,9 +107,10 @@ def built_once(tmp_path_factory: pytest.TempPathFactory, source_table: pd.DataFr
 @pytest.fixture
 def built(built_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A copy of the built project, to be broken at will."""
-    folder = tmp_path / "project"
-    shutil.copytree(built_once, folder)
-    return Project(folder, monkeypatch)
+    project = Project(tmp_path / "project", monkeypatch)
+    shutil.copytree(built_once, project.folder)
+    shutil.copytree(Project(built_once, monkeypatch).keys, project.keys)
+    return project
 
 
 @pytest.fixture

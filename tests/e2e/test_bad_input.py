@@ -317,7 +317,7 @@ def nothing_built(fresh, built) -> int:
 
 @case
 def existing_output(fresh, built) -> int:
-    output = str(built.folder / "keys")
+    output = str(built.folder / "contracts")
     return built.run("export", "transactions", "--ticket", "DATA-123", "--output", output)
 
 

@@ -29,7 +29,7 @@ def test_changing_every_value_of_the_holdout_changes_no_synthetic_byte(
     card = json.loads((built.folder / "target" / "run_results.json").read_text())
     contract = load_contract(built.folder / "contracts" / "transactions.odcs.yaml")
     source = read_source(contract, str(built.source))
-    parts = split(source, contract, KeyFolder.open(built.folder / "keys").secret())
+    parts = split(source, contract, KeyFolder.open(built.keys).secret())
     held = set(parts.holdout.column("household_id").to_pylist())
     assert 200 <= len(held) < source_table["household_id"].nunique()
 
@@ -73,15 +73,15 @@ def test_the_generator_is_given_train_and_a_secret_stream_alone(fresh, monkeypat
 
     project = fresh()
     monkeypatch.setattr(building, "generate", generate)
-    monkeypatch.setenv("SYNTH_CONTRACTS_KEYS", str(project.folder / "keys"))
+    monkeypatch.setenv("SYNTH_CONTRACTS_KEYS", str(project.keys))
     settings = load_settings(project.folder)
     contract = load_contract(project.folder / "contracts" / "transactions.odcs.yaml")
     seeds = []
     for key in (b"synth-contracts test split key 1", b"synth-contracts test split key 2"):
         (project.folder / "split.raw").write_bytes(key)
-        shutil.rmtree(project.folder / "keys")
+        shutil.rmtree(project.keys)
         project.published.unlink(missing_ok=True)  # it belongs to the other keys
-        (project.folder / "keys").mkdir(mode=0o700)
+        project.keys.mkdir(mode=0o700)
         assert project.run("keys", "import-split", str(project.folder / "split.raw")) == 0
         with pytest.raises(Stop):
             building.build(settings, contract)

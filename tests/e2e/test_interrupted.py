@@ -50,7 +50,7 @@ def build(folder, point, times):
             if not times:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    os.environ["SYNTH_CONTRACTS_KEYS"] = folder + "/keys"
+    os.environ["SYNTH_CONTRACTS_KEYS"] = folder + "-keys"
     settings = load_settings(Path(folder))
     contract = load_contract(settings.root / "contracts" / "transactions.odcs.yaml")
     try:

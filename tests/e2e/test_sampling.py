@@ -100,7 +100,7 @@ class Small:
 
     @property
     def keys(self) -> KeyFolder:
-        return KeyFolder.open(self.folder / "keys")
+        return KeyFolder.open(self.project.keys)
 
     def digest(self) -> str:
         with Registry.open(self.project.published, self.keys) as registry:
@@ -210,9 +210,9 @@ def test_a_model_that_is_not_as_it_was_kept_is_never_read(
     with duckdb.connect(str(small.project.source)) as connection:
         connection.execute("UPDATE raw.transactions SET b = 1 WHERE who = 5")
     refused(small, "with another source")
-    (small.folder / "keys" / "model.key").unlink()
+    (small.project.keys / "model.key").unlink()
     refused(small, "no key of kept models")
-    assert not (small.folder / "keys" / "model.key").exists()
+    assert not (small.project.keys / "model.key").exists()
 
 
 def test_nothing_is_fitted_where_no_key_can_be_read(
@@ -220,7 +220,7 @@ def test_nothing_is_fitted_where_no_key_can_be_read(
 ) -> None:
     small.write()
     small.keys.model_key(create=True)
-    (small.folder / "keys" / "model.key").chmod(0o644)
+    (small.project.keys / "model.key").chmod(0o644)
     monkeypatch.setattr(building, "generate", no_fit)
     assert small.run("build") == 5
     assert "chmod 600" in small.result["message"]
@@ -242,7 +242,7 @@ def test_off_by_default_and_refused_where_a_fit_cannot_be_kept(
     small.write("type: calendar_cart, seed: 1")
     assert small.run("build") == 0
     assert not small.model.exists()
-    assert not (small.folder / "keys" / "model.key").exists()
+    assert not (small.project.keys / "model.key").exists()
     assert small.run("sample", "small") == 2
     assert "saveModel: true" in small.result["message"]
     small.write("type: ctgan, saveModel: true")
