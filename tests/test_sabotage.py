@@ -35,3 +35,38 @@ def test_a_patch_whose_text_is_gone_is_no_patch() -> None:
         patch.applied("b = 1\n")
     with pytest.raises(ValueError, match="2 times"):
         patch.applied("a = 1\na = 1\n")
+
+
+def test_a_patch_that_was_caught_is_tried_again_once_what_it_stands_on_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("patches", "tests"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.setattr(sabotage, "ROOT", tmp_path)
+    monkeypatch.setattr(sabotage, "PATCHES", tmp_path / "patches")
+    patch = sabotage.Patch("x", "y", "z.py", "a", "b", ("tests/test_z.py::test_a",))
+    results = tmp_path / "results"
+    assert sabotage.seen(patch, results) is None
+    outcome = sabotage.Outcome(patch, True, "tests/test_z.py::test_a", 2.0, "c0ffee")
+    for name in ("z.py", "patches/x.toml", "tests/test_z.py", "tests/conftest.py"):
+        outcome.keep(results)
+        assert sabotage.seen(patch, results) == outcome
+        (tmp_path / name).write_text("changed")
+        assert sabotage.seen(patch, results) is None, name
+    sabotage.Outcome(patch, False, "", 2.0, "c0ffee").keep(results)
+    assert sabotage.seen(patch, results) is None
+
+
+def test_the_report_counts_what_was_tried_alone() -> None:
+    patch = sabotage.Patch("x", "breaks it", "z.py", "a", "b", ("tests/test_z.py",))
+    other = sabotage.Patch("w", "breaks more", "z.py", "a", "b", ("tests/test_z.py",))
+    page = sabotage.report(
+        [
+            sabotage.Outcome(patch, True, "tests/test_z.py::test_a", 90.0, "c0ffee"),
+            sabotage.Outcome(other, False, "1 passed", 30.0, "c0ffee"),
+        ],
+        ["v"],
+    )
+    assert "1 of 2 patches were caught, in 2 minutes of one process." in page
+    assert "Not tried, which counts as neither: v." in page
+    assert "| w | breaks more | **survives**: 1 passed | c0ffee |" in page
