@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synth_contracts.contract import Contract, load_contract
-from synth_contracts.delivery import Bundle, VerifiedBundle, verify_bundle
+from synth_contracts.delivery import Bundle, VerifiedBundle, ask, verify_bundle
 from synth_contracts.delivery import export as _export
 from synth_contracts.errors import ReleaseBlocked, SynthContractsError
 from synth_contracts.evaluation import evaluate
@@ -86,14 +86,16 @@ def export(
 
     Raises:
         UsageError: unknown table, or ``output`` exists.
-        Refused: bad ticket, not released, revoked, tampered with, quota used up.
+        Refused: bad ticket, none that a configured Jira confirms, not released, revoked, tampered
+            with, quota used up.
     """
     settings = load_settings(project)
+    answer = ask(settings.jira, ticket)  # before the registry is opened: nobody waits for it
     keys = KeyFolder.open(settings.keys)
     with Registry.open(settings.target.published, keys) as registry:
         return _export(
             registry, table, ticket, keys=keys, exports=settings.exports, output=output,
-            format=format, now=lambda: datetime.now(UTC),
+            format=format, answer=answer, now=lambda: datetime.now(UTC),
         )  # fmt: skip
 
 

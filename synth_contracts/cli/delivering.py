@@ -61,18 +61,20 @@ def export(
     """Export the released TABLE as a bundle: data, report card, contract and a signed token.
 
     Only a table whose newest release is live can be exported, and only for a ticket of the form
-    that its contract names.
+    that its contract names. Where synth-contracts.yml names a Jira, the ticket must
+    be open there and be assigned to or watched by you.
 
     \b
     Exit codes: 0 written, or --explain and allowed; 2 unknown table or existing
     output folder; 3 the registry cannot be opened, or the bundle not written;
-    5 refused: bad ticket, not released, revoked, tampered with, quota.
+    5 refused: bad ticket or none that Jira confirms, not released, revoked, tampered with, quota.
     """
-    from synth_contracts.delivery import explain
+    from synth_contracts.delivery import ask, explain
     from synth_contracts.delivery import export as deliver
     from synth_contracts.signing import KeyFolder
 
     settings = settings_of(context)
+    answer = ask(settings.jira, ticket)  # before the registry is opened: nobody waits for it
     if explains:
         with open_registry(settings, read_only=True, settle=False) as registry:
             told = explain(
@@ -82,6 +84,7 @@ def export(
                 keys=KeyFolder.open(settings.keys, create=False),
                 output=output,
                 format=file_format,
+                answer=answer,
             )
         click.echo(json.dumps(told.to_json(), indent=2) if as_json else _explained(told))
         return 0 if told.allowed else Refused.exit_code
@@ -96,6 +99,7 @@ def export(
                 exports=settings.exports,
                 output=output,
                 format=file_format,
+                answer=answer,
                 progress=lambda step, done, rows: line.show("", _so_far(step, done, rows)),
             )
     finally:

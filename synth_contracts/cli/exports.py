@@ -21,7 +21,7 @@ FORMATS = ("table", "json", "csv")
 COLUMNS = (
     "at", "subject", "ticket", "table", "release", "release_status", "rows", "status", "ended_at",
     "data_sha256", "rows_digest", "data_bytes", "format", "mode", "jti", "expires_at",
-    "token_sha256", "path", "reason",
+    "token_sha256", "path", "reason", "ticket_check",
 )  # fmt: skip
 #: What begins a formula; the full-width forms count in some spreadsheets.
 _SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"

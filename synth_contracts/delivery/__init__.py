@@ -7,14 +7,17 @@ from synth_contracts.delivery.exporting import export
 from synth_contracts.delivery.journal import ExportRecord
 from synth_contracts.delivery.recovery import recover
 from synth_contracts.delivery.tracing import trace, trace_release
+from synth_contracts.delivery.tracker import Answer, ask
 from synth_contracts.delivery.verify import VerifiedBundle, verify_bundle
 
 __all__ = [
+    "Answer",
     "Bundle",
     "Condition",
     "Explanation",
     "ExportRecord",
     "VerifiedBundle",
+    "ask",
     "explain",
     "export",
     "recover",

@@ -23,6 +23,7 @@ from synth_contracts.delivery.policy import (
     export_policy,
 )
 from synth_contracts.delivery.ticket import check_ticket
+from synth_contracts.delivery.tracker import Answer, check_answer
 from synth_contracts.errors import Refused, SynthContractsError, UsageError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Condition:
 
 @dataclass
 class Question:
-    """An export that is asked for. The fields after the blank line are found while walking.
+    """An export that is asked for. Those after the blank line are found while walking.
 
     ``rows`` are the rows that were verified, until ``held`` is left.
     """
@@ -66,6 +67,8 @@ class Question:
     records: Mapping[str, ExportRecord]
     now: datetime
     held: ExitStack
+    #: what the ticket system said; None when none is configured
+    answer: Answer | None = None
 
     release: Release | None = None
     rows: StoredRows | None = None
@@ -123,6 +126,10 @@ def _ticket(question: Question) -> str:
     policy = _policy(question)[1]
     check_ticket(question.ticket, policy.ticket_pattern)
     return f"{question.ticket} is of the form {policy.ticket_pattern}"
+
+
+def _tracker(question: Question) -> str:
+    return check_answer(question.answer, question.ticket, question.asked_subject)
 
 
 def _format(question: Question) -> str:
@@ -184,6 +191,7 @@ _CONDITIONS: tuple[tuple[str, Callable[[Question], str]], ...] = (
     ("release", _released),
     ("verified", _verified),
     ("ticket", _ticket),
+    ("tracker", _tracker),
     ("format", _format),
     ("rows", _rows),
     ("bytes", _bytes),

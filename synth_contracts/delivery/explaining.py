@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from synth_contracts.delivery.conditions import Condition, Question, walk
 from synth_contracts.delivery.recovery import as_settled
+from synth_contracts.delivery.tracker import Answer
 
 if TYPE_CHECKING:
     from synth_contracts.release import Registry
@@ -53,6 +54,7 @@ def explain(
     output: Path | None = None,
     format: str | None = None,  # noqa: A002 - as export() calls it
     subject: str | None = None,
+    answer: Answer | None = None,
     now: Callable[[], datetime] = _utc_now,
 ) -> Explanation:
     """Walk the conditions of :func:`export` and write nothing; a read-only registry will do.
@@ -73,5 +75,6 @@ def explain(
             as_settled(registry),
             now(),
             held,
+            answer,
         )
         return Explanation(table, ticket, tuple(walk(question)))

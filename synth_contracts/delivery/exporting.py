@@ -43,6 +43,7 @@ from synth_contracts.delivery.journal import exports as journal
 from synth_contracts.delivery.policy import check_bytes
 from synth_contracts.delivery.readme import readme
 from synth_contracts.delivery.recovery import partial_path, recover, working_in
+from synth_contracts.delivery.tracker import PATTERN_ONLY, Answer
 from synth_contracts.errors import Refused, SynthContractsError
 from synth_contracts.signing import dump_canonical
 
@@ -71,6 +72,7 @@ class _Order:
     issued: datetime
     target: Path
     statement: bytes
+    ticket_check: str
 
     @property
     def partial(self) -> Path:
@@ -91,6 +93,7 @@ def export(
     output: Path | None = None,
     format: str | None = None,  # noqa: A002 - the word that users of pandas and DuckDB expect
     subject: str | None = None,
+    answer: Answer | None = None,
     now: Callable[[], datetime] = _utc_now,
     progress: Progress = silent,
 ) -> Bundle:
@@ -105,6 +108,7 @@ def export(
         output: the folder to make instead; it must not exist.
         format: ``parquet``, ``csv`` or ``arrow``; the contract's first when None.
         subject: who asks; the operating-system user when None. Never authenticated here.
+        answer: what the ticket system said (`ask`); None when none is configured.
         now: the clock of token and quota.
         progress: told each step with the rows done and the rows in all.
 
@@ -128,6 +132,7 @@ def export(
                 journal(registry),
                 now(),
                 held,
+                answer,
             )
             progress("checking", 0, 0)
             order = _order(asked, keys, exports)
@@ -167,7 +172,10 @@ def _order(asked: Question, keys: KeyFolder, folder: Path) -> _Order:
     target = (asked.output if asked.output is not None else folder / name).absolute()
     refuse_existing(target)
     refuse_existing(partial_path(target, token.jti))  # from here on it is ours to remove
-    return _Order(release, rows, policy, token, key, asked.format, asked.now, target, statement)
+    check = PATTERN_ONLY if asked.answer is None else asked.answer.record
+    return _Order(
+        release, rows, policy, token, key, asked.format, asked.now, target, statement, check
+    )
 
 
 def _make_partial(order: _Order) -> None:
@@ -226,6 +234,7 @@ def _issued(order: _Order) -> dict[str, Any]:
         "expires_at": order.token.expires_at,
         "token_sha256": sha256(order.token.text.encode()).hexdigest(),
         "path": str(order.target),
+        "ticket_check": order.ticket_check,
     }
 
 
@@ -299,7 +308,10 @@ def _write(order: _Order, progress: Progress) -> Path:
     write_file(payload / TOKEN, token.text)
     write_file(folder / "bagit.txt", BAGIT)
     write_file(folder / "bag-info.txt", bag_info(_labels(order), folder))
-    write_file(folder / "README.txt", readme(release, token, order.data_file, order.key.kid))
+    write_file(
+        folder / "README.txt",
+        readme(release, token, order.data_file, order.key.kid, order.ticket_check),
+    )
     finish(folder, order.key)
     return data
 
@@ -316,6 +328,7 @@ def _labels(order: _Order) -> dict[str, str]:
         "Mode": "local",
         "Table": release.table,
         "Ticket": token.claims["ticket"],
+        "Ticket-Check": order.ticket_check,
         "Subject": f"{token.claims['sub']} (operating-system user, not authenticated)",
         "Roles": f"{roles} (not checked in local mode)" if roles else "none asked",
         "Token-Id": token.jti,

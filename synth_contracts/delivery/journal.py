@@ -26,6 +26,7 @@ class ExportRecord:
 
     ``at`` is the second of issue (ISO 8601, UTC); ``status`` one of issued, started, sealed,
     delivered, aborted. ``subject`` is the operating-system user in local mode, not authenticated.
+    ``ticket_check`` is how the ticket was checked, None in entries of before that was recorded.
     """
 
     jti: str
@@ -42,6 +43,7 @@ class ExportRecord:
     expires_at: str
     token_sha256: str
     path: str
+    ticket_check: str | None = None
     data_sha256: str | None = None
     data_bytes: int | None = None
     ended_at: str | None = None

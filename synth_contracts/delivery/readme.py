@@ -13,6 +13,7 @@ Synthetic table {table}, release {release}
 
 mode: local  (the subject is the operating-system user, not authenticated)
 ticket: {ticket}
+ticket check: {ticket_check}
 subject: {subject}
 rows: {rows}
 token: {jti}, valid until {expires_at}
@@ -38,13 +39,14 @@ Do not pass this folder on: it was exported for the ticket above, and the export
 """
 
 
-def readme(release: Release, token: Token, data_file: str, kid: str) -> str:
+def readme(release: Release, token: Token, data_file: str, kid: str, ticket_check: str) -> str:
     """The text of README.txt."""
     claims = token.claims
     return _TEXT.format(
         table=release.table,
         release=release.id,
         ticket=claims["ticket"],
+        ticket_check=ticket_check,
         subject=claims["sub"],
         rows=f"{release.rows:,}",
         jti=token.jti,

@@ -10,6 +10,11 @@ from synth_contracts.errors import Refused
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
+def is_safe(ticket: object) -> bool:
+    """Whether a ticket may stand in a path, an address and a tag file."""
+    return isinstance(ticket, str) and _SAFE.fullmatch(ticket) is not None
+
+
 def check_ticket(ticket: str, pattern: str) -> None:
     """Refuse a ticket that is not, from first to last character, of the form ``pattern``.
 
@@ -19,7 +24,7 @@ def check_ticket(ticket: str, pattern: str) -> None:
     Raises:
         Refused: exit code 5.
     """
-    if not isinstance(ticket, str) or not _SAFE.fullmatch(ticket):
+    if not is_safe(ticket):
         raise Refused(
             "a ticket is up to 64 letters, digits, points, hyphens and underscores",
             mend=f"give a ticket of the form {pattern}",

@@ -17,7 +17,7 @@ from synth_contracts.errors import Refused, SynthContractsError, UsageError, War
 from synth_contracts.release import Registry, flag, revoke
 
 NAMES = [
-    "release", "verified", "ticket", "format", "rows", "bytes", "exports", "roles", "token", "who",
+    "release", "verified", "ticket", "tracker", "format", "rows", "bytes", "exports", "roles", "token", "who",
     "key", "output",
 ]  # fmt: skip
 
