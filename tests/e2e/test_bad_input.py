@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -324,6 +325,33 @@ def existing_output(fresh, built) -> int:
 @case
 def bad_ticket(fresh, built) -> int:
     return built.run("export", "transactions", "--ticket", "nonsense")
+
+
+@case
+def unconfirmed_ticket(fresh, built) -> int:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        return with_tickets(
+            built,
+            f"{{url: 'http://127.0.0.1:{nobody.getsockname()[1]}', token: '${{PATH}}'}}",
+            ["export", "transactions", "--ticket", "DATA-123"],
+        )
+
+
+@case
+def ticket_system_token(fresh, built) -> int:
+    return with_tickets(built, "{url: 'https://jira.example.com', token: abc}", ["lint"])
+
+
+def with_tickets(project, jira: str, command: list[str]) -> int:
+    """The code of a command while the project file holds that ``tickets.jira``."""
+    settings = project.folder / "synth-contracts.yml"
+    whole = settings.read_text()
+    settings.write_text(f"{whole}tickets: {{jira: {jira}}}\n")
+    try:
+        return project.run(*command)
+    finally:
+        settings.write_text(whole)
 
 
 @case
