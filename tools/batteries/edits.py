@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import duckdb
 
@@ -24,31 +25,54 @@ UNREADABLE = {
 }  # fmt: skip
 Connection = duckdb.DuckDBPyConnection
 Edit = Callable[[Connection], None]
+_Attack = Callable[[Ground], None]
+T = TypeVar("T")
 _NOTE = (
     "`registry.releases.touched` is left out: it is a counter that makes a revoke conflict with an "
     "export, binds nothing, and any value of it is as good as another."
 )
 
 
-def attack(seed: int, *, columns: int | None = None) -> Outcome:
-    """Every edit; with ``columns`` only that many, drawn by the seed, of those of columns."""
+def attack(seed: int, *, columns: int | None = None, others: int | None = None) -> Outcome:
+    """Every edit; or ``columns`` of those of one column and ``others`` of the rest, drawn."""
     outcome = Outcome(
         "an exit code other than 5 (3 where the file cannot be read), any word on standard output, "
         "or anything in the folder of exports",
         notes=[_NOTE],
     )
+    rng = random.Random(seed)
     with outcome.running(), ground() as place:
         _control(outcome, place)
-        edits = dict(_of_columns())
-        if columns is not None:
-            edits = {name: edits[name] for name in random.Random(seed).sample(list(edits), columns)}
-        outcome.count("columns of registry and ledger", len(edits))
-        for name, edit in {**edits, **_of_rows(), **_of_views(), **_of_chains(place)}.items():
-            _try(outcome, place, name, edit)
-        for name in _FILES:
-            _try_file(outcome, place, name)
+        single = _drawn(dict(_of_columns()), columns, rng)
+        rest: dict[str, _Attack] = {
+            name: _plainly(edit)
+            for name, edit in {**_of_rows(), **_of_views(), **_of_chains(place)}.items()
+        }
+        outcome.count("edits of one column", len(single))
+        for name, spoil in {
+            **{name: _plainly(edit) for name, edit in single.items()},
+            **_drawn({**rest, **_FILES}, others, rng),
+        }.items():
+            copy = place.copied("edited")
+            spoil(copy)
+            _judge(outcome, copy, name, copy.export())
         _control(outcome, place)
     return outcome
+
+
+def _drawn(found: dict[str, T], count: int | None, rng: random.Random) -> dict[str, T]:
+    names = list(found) if count is None else rng.sample(list(found), count)
+    return {name: found[name] for name in names}
+
+
+def _plainly(edit: Edit) -> _Attack:
+    """The edit, made with DuckDB alone."""
+
+    def spoil(copy: Ground) -> None:
+        with duckdb.connect(str(copy.house.published)) as connection:
+            edit(connection)
+
+    return spoil
 
 
 def _control(outcome: Outcome, place: Ground) -> None:
@@ -59,13 +83,6 @@ def _control(outcome: Outcome, place: Ground) -> None:
     answer = copy.export()
     outcome.control(answer.code == 0 and len(copy.house.left_behind()) == 1, answer.err)
     copy.remove()
-
-
-def _try(outcome: Outcome, place: Ground, name: str, edit: Edit) -> None:
-    copy = place.copied("edited")
-    with duckdb.connect(str(copy.house.published)) as connection:
-        edit(connection)
-    _judge(outcome, copy, name, copy.export())
 
 
 def _judge(outcome: Outcome, copy: Ground, name: str, answer: Answer) -> None:
@@ -306,7 +323,7 @@ def _nothing(copy: Ground) -> None:
     copy.house.published.write_bytes(b"")
 
 
-_FILES: dict[str, Callable[[Ground], None]] = {
+_FILES: dict[str, _Attack] = {
     "file: an older copy after a revoke": _older_copy,
     "file: revoked, made live by hand": _revoked_made_live,
     "file: revoked, made live, the revoke cut off": _revoke_cut,
@@ -315,9 +332,3 @@ _FILES: dict[str, Callable[[Ground], None]] = {
     "file: no database": _garbage,
     "file: empty": _nothing,
 }
-
-
-def _try_file(outcome: Outcome, place: Ground, name: str) -> None:
-    copy = place.copied("edited")
-    _FILES[name](copy)
-    _judge(outcome, copy, name, copy.export())

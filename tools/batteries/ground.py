@@ -19,6 +19,7 @@ from synth_contracts.delivery.bundle import signature_line
 from synth_contracts.signing import SigningKey
 
 TABLE = "transactions"
+FORMATS = "formats: [parquet, csv, arrow]"
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def ground() -> Iterator[Ground]:
         place = Path(folder) / "first"
         place.mkdir()
         house = House(place / "house")
-        house.release(TABLE, policy=f"{POLICY}, formats: [parquet, csv, arrow]")
+        house.release(TABLE, policy=f"{POLICY}, {FORMATS}")
         (house.root / "synth-contracts.yml").write_text(PROJECT)
         yield Ground(house)
 
