@@ -34,11 +34,14 @@ def attack(
     )
     rng = random.Random(seed)
     with outcome.running(), ground() as place:
+        started = time.perf_counter()
         _control(outcome, place)
+        # as long as three threads need for their first exports, whatever the machine
+        pace = 4 * (time.perf_counter() - started)
         _exports(outcome, place.copied("exports"), threads)
         _uses(outcome, place.copied("uses"), threads, uses)
         for _ in range(rounds):
-            _revoked(outcome, place.copied("revoked"), rng.uniform(0, 0.3))
+            _revoked(outcome, place.copied("revoked"), rng.uniform(0, pace))
         if processes:
             _processes(outcome, place.copied("processes"), processes)
             _revoked_elsewhere(outcome, place.copied("elsewhere"), processes)
