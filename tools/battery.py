@@ -31,10 +31,10 @@ VERSIONS = ("synth-contracts", "duckdb", "pyarrow", "cryptography", "PyJWT")
 #: Section -> the numbers of `--fast`; those of the whole battery are the sections' defaults.
 SECTIONS: dict[str, dict[str, int]] = {
     "tokens": {"mutated": 10},
-    "edits": {"columns": 4, "others": 8},
-    "races": {"threads": 8, "uses": 1, "rounds": 2, "processes": 0},
+    "edits": {"columns": 3, "others": 6},
+    "races": {"threads": 6, "uses": 1, "rounds": 1, "processes": 0},
     "kills": {"kills": 1},
-    "flips": {"flips": 60},
+    "flips": {"flips": 42},
 }
 
 

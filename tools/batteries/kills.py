@@ -17,9 +17,11 @@ import threading
 import time
 from collections.abc import Callable
 from itertools import cycle, islice
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from batteries.ground import FORMATS, TABLE, Ground, ground
 from batteries.house import POLICY, House, rows
@@ -123,9 +125,11 @@ def _run(copy: Ground, task: str, moment: str, delay: float) -> tuple[int | None
 def _forks() -> ForkServerContext:
     """Children of one process that has imported everything and opened nothing."""
     context = multiprocessing.get_context("forkserver")
-    # Python 3.11 does not hand its path to the server, which then preloads nothing and says nothing
-    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(path for path in sys.path if path))
     context.set_forkserver_preload(["batteries.kills", "synth_contracts.delivery"])
+    # Python 3.11 does not hand its path to the server, which then preloads nothing and says nothing
+    path = os.pathsep.join(dict.fromkeys(part for part in sys.path if part))
+    with patch.dict(os.environ, PYTHONPATH=path):
+        forkserver.ensure_running()
     return context
 
 
