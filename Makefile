@@ -14,7 +14,7 @@ WORKERS ?= 2
 PIP    := PIP_DISABLE_PIP_VERSION_CHECK=1 "$(BIN)/python" -m pip install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types layers tests spark shows dp calibrate sabotage benchmarks generators clean
+.PHONY: help setup demo test lint types layers tests spark shows dp calibrate sabotage battery benchmarks generators clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -60,6 +60,9 @@ shows: setup ## long measurements on real data; resumable; writes docs/shows.md
 
 sabotage: setup ## break one rule at a time and see a test catch it; writes docs/sabotage.md
 	"$(BIN)/python" tools/sabotage.py
+
+battery: setup ## attack the gate and the export through the shipped commands; writes docs/battery.md
+	OMP_NUM_THREADS=1 "$(BIN)/python" tools/battery.py
 
 dp: setup ## audit of the guarantee, its fidelity on real tables; long, resumable; writes docs/dp_figures.md
 	OMP_NUM_THREADS=1 "$(BIN)/python" tools/dp.py

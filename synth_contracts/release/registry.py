@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from synth_contracts.contract.expand import canonical_json
 from synth_contracts.errors import Refused, UsageError, WarehouseError
 from synth_contracts.release.anchor import Anchor
 from synth_contracts.release.attempts import attempt_number, blocked_attempts, last_run
@@ -123,13 +124,19 @@ class Registry:
         """Append an entry about a release only if it is live, in one transaction.
 
         The release's row is touched, so a revoke at the same moment conflicts with it: once a
-        revoke is acknowledged no redemption commits.
+        revoke is acknowledged no redemption commits. A body with a ``use_no`` is one use of the
+        token ``jti``, and each use is entered once, however the token is spelled.
 
         Raises:
-            Refused: (exit 5) the release is not live.
+            Refused: (exit 5) the release is not live, or that use of the token was made.
         """
 
         def touch(database: Database) -> None:
+            if "use_no" in body and self._was_used(kind, body):
+                raise Refused(
+                    f"use {body['use_no']} of the token {body['jti']} was made already",
+                    mend="export again to get a new token",
+                )
             if self._standing(release_id) != "live" or not sql.touch_live(database, release_id):
                 raise Refused(
                     f"release {release_id} is not live ({self._standing(release_id) or 'unknown'})",
@@ -366,6 +373,12 @@ class Registry:
     def _standing(self, release_id: str) -> str | None:
         return standings(self._entries, self.now()).get(release_id)
 
+    def _was_used(self, kind: str, body: Mapping[str, Any]) -> bool:
+        use = (body["jti"], body["use_no"])
+        return any(
+            (entry.body.get("jti"), entry.body.get("use_no")) == use for entry in self.entries(kind)
+        )
+
     def _writable(self) -> None:
         if self._read_only:
             raise WarehouseError(
@@ -393,22 +406,45 @@ _STATUS_MEND = {
 
 
 def _release(row: Mapping[str, Any], status: Any, expires_at: str | None) -> Release:
+    documents = {name: _as_written(row, name) for name in ("contract_expanded", "statement")}
+    if type(row["row_count"]) is not int:
+        raise _edited(row, "row_count is not a number")
     return Release(
         id=str(row["id"]),
         table=str(row["table_name"]),
         version=str(row["version"]),
         source_key=str(row["source_key"]),
         fingerprint=str(row["fingerprint"]),
-        rows=int(row["row_count"]),
+        rows=row["row_count"],
         rows_digest=str(row["rows_digest"]),
         contract_digest=str(row["contract_digest"]),
         contract_text=str(row["contract_text"]),
-        contract_expanded=load_strict(str(row["contract_expanded"]), "the stored contract"),
-        statement=load_strict(str(row["statement"]), "the stored statement"),
+        contract_expanded=documents["contract_expanded"],
+        statement=documents["statement"],
         analyst_card_html=str(row["analyst_card_html"]),
         analyst_card_json=str(row["analyst_card_json"]),
         promoted_at=str(row["promoted_at"]),
         status=status,
         stored_status=str(row["status"]),
         expires_at=expires_at,
+    )
+
+
+def _as_written(row: Mapping[str, Any], column: str) -> Any:
+    """The JSON of a column in the one spelling that this tool writes. Raises Refused."""
+    text = str(row[column])
+    try:
+        found = load_strict(text, f"the stored {column}")
+    except Refused as error:
+        raise _edited(row, error.message) from error
+    if canonical_json(found).decode() != text:
+        raise _edited(row, f"{column} is not as this tool writes it")
+    return found
+
+
+def _edited(row: Mapping[str, Any], text: str) -> Refused:
+    return Refused(
+        f"the registry's row of release {row['id']} was edited: {text}",
+        where=str(row["table_name"]),
+        mend="put back the newest copy of published.duckdb that this tool wrote",
     )

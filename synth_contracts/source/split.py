@@ -38,7 +38,7 @@ MINIMUM_ENTITIES = 200
 #: who reads it here can tell train from holdout, so it is refused for any other source.
 DEMO_SECRET = hashlib.sha256(b"synth-contracts public demo secret v1").digest()
 #: rows_digest of the shipped extract (warehouse/seeds/complete_journey_baskets.parquet).
-DEMO_SOURCE_DIGEST = "cc521f319dd20468b2a9ca5e7bc791ffb2d39d5246e0d87193cc61baab384366"
+DEMO_SOURCE_DIGEST = "ebc517e650351fc511e5e101bcaae8f17fb23c5f92edd2a2444f2470236a7e84"
 
 _Texts = npt.NDArray[np.object_]
 

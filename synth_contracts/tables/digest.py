@@ -21,7 +21,8 @@ PART = 1_048_576
 def rows_digest(table: pa.Table) -> str:
     """Hex SHA-256 of the rows of ``table``.
 
-    The stream is: a header (column count; per column name and type, length-prefixed; row count),
+    The stream is: a header (column count; per column name and kind of value, length-prefixed; row
+    count; the kind is "date", "integer" ..., whatever its width, unit or encoding),
     then blocks of 65,536 sorted rows, in each block column by column the validity bytes and the
     values: numbers as 8 bytes little endian (-0.0 as 0.0, every NaN the same), text as lengths and
     UTF-8.
@@ -156,10 +157,9 @@ class _Stream:
 
     def __init__(self, schema: pa.Schema, rows: int) -> None:
         self._digest = hashlib.sha256()
-        self._digest.update(b"synth-contracts rows v1\n%d\n%d\n" % (len(schema), rows))
+        self._digest.update(b"synth-contracts rows v2\n%d\n%d\n" % (len(schema), rows))
         for field in schema:
-            folded = _plain(pa.chunked_array([], type=field.type)).type
-            for text in (field.name, str(folded)):
+            for text in (field.name, _kind(field.type)):
                 raw = text.encode()
                 self._digest.update(b"%d:%s" % (len(raw), raw))
         self._left: pa.Table | None = None
@@ -182,6 +182,27 @@ class _Stream:
     def _block(self, rows: pa.Table) -> None:
         for column in rows.columns:
             _feed(self._digest, column)
+
+
+def _kind(kind: pa.DataType) -> str:
+    """What values of a type are: a date is not the count of its days, though both hash as int64."""
+    if pa.types.is_dictionary(kind):
+        return _kind(kind.value_type)
+    if pa.types.is_boolean(kind):
+        return "boolean"
+    if pa.types.is_integer(kind):
+        return "integer"
+    if pa.types.is_floating(kind):
+        return "number"
+    if pa.types.is_decimal(kind):
+        return "decimal"
+    if pa.types.is_timestamp(kind):
+        return "instant" if kind.tz else "timestamp"
+    if pa.types.is_date(kind):
+        return "date"
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return "text"
+    return str(kind)
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:

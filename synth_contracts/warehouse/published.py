@@ -50,8 +50,14 @@ def open_published(path: Path, *, read_only: bool) -> Database:
 
 
 def registry_id(database: Database) -> str | None:
-    """The id of the registry in this file; None when the file is new."""
+    """The id of the registry in this file; None when the file is new.
+
+    Raises:
+        Refused: the table of its id, or a part of it, is gone from a file that holds more.
+    """
     if not _is_table(database, "registry", "meta"):
+        if database.rows("SELECT 1 FROM duckdb_tables() WHERE database_name = ?", [_ALIAS]):
+            raise _altered(database, "the registry's id is gone")
         return None
     found = dict(database.rows("SELECT key, value FROM registry.meta"))
     if found.get("format") != _FORMAT or not found.get("id"):
@@ -60,6 +66,25 @@ def registry_id(database: Database) -> str | None:
             where=str(database.path),
         )
     return str(found["id"])
+
+
+def _refuse_altered(database: Database, table: str, columns: tuple[str, ...], what: str) -> None:
+    """Refuse when a table of schema ``registry`` is not the one that this tool made."""
+    found = database.rows(
+        "SELECT column_name FROM duckdb_columns() WHERE database_name = ? "
+        "AND schema_name = 'registry' AND table_name = ? ORDER BY column_index",
+        [_ALIAS, table],
+    )
+    if not _is_table(database, "registry", table) or found != [(name,) for name in columns]:
+        raise _altered(database, f"the {what} table is gone or was altered")
+
+
+def _altered(database: Database, text: str) -> Refused:
+    return Refused(
+        text,
+        where=str(database.path),
+        mend="put back the newest copy of published.duckdb that this tool wrote",
+    )
 
 
 def create(database: Database, identifier: str) -> None:
@@ -87,17 +112,7 @@ def ledger(database: Database) -> list[tuple[Any, ...]]:
     Raises:
         Refused: the table is gone, or it is not the one that this tool made.
     """
-    columns = database.rows(
-        "SELECT column_name FROM duckdb_columns() WHERE database_name = ? "
-        "AND schema_name = 'registry' AND table_name = 'ledger' ORDER BY column_index",
-        [_ALIAS],
-    )
-    if not _is_table(database, "registry", "ledger") or columns != [(c,) for c in LEDGER_COLUMNS]:
-        raise Refused(
-            "the ledger's table is gone or was altered",
-            where=str(database.path),
-            mend="put back the newest copy of published.duckdb that this tool wrote",
-        )
+    _refuse_altered(database, "ledger", LEDGER_COLUMNS, "ledger's")
     return database.rows(f"SELECT {', '.join(LEDGER_COLUMNS)} FROM registry.ledger ORDER BY seq")  # noqa: S608 - constant names
 
 
@@ -113,7 +128,12 @@ def add_entry(database: Database, row: tuple[Any, ...]) -> None:
 
 
 def releases(database: Database) -> list[dict[str, Any]]:
-    """Every row of registry.releases by column name, in the order of promotion."""
+    """Every row of registry.releases by column name, in the order of promotion.
+
+    Raises:
+        Refused: the table is gone, or it is not the one that this tool made.
+    """
+    _refuse_altered(database, "releases", (*RELEASE_COLUMNS, "touched"), "registry's")
     rows = database.rows(
         f"SELECT {', '.join(RELEASE_COLUMNS)} FROM registry.releases "  # noqa: S608 - constant names
         "ORDER BY promoted_at, rowid"

@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from batteries.ground import remanifest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -63,25 +64,6 @@ def refuse(bundle: Path, exported: Exported, match: str | None = None) -> None:
     with pytest.raises(Refused, match=match) as caught:
         check(bundle, exported)
     assert caught.value.exit_code == 5
-
-
-def remanifest(bundle: Path, key: SigningKey) -> None:
-    """Put manifests and signature right again, as a forger (or this project's own key) would."""
-
-    def line(path: Path) -> str:
-        name = path.relative_to(bundle).as_posix()
-        return f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {name}\n"
-
-    data = sorted(p for p in (bundle / "data").iterdir() if p.is_file())
-    (bundle / "manifest-sha256.txt").write_text("".join(map(line, data)))
-    tags = sorted(
-        p for p in bundle.iterdir() if p.is_file() and not p.name.startswith("tagmanifest")
-    )
-    (bundle / "tagmanifest-sha256.txt").write_text("".join(map(line, tags)))
-    signature = key.sign((bundle / "tagmanifest-sha256.txt").read_bytes())
-    (bundle / "tagmanifest-sha256.txt.sig").write_bytes(
-        signature_line(key.kid, base64.b64encode(signature).decode())
-    )
 
 
 # an outsider

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +17,7 @@ from synth_contracts.signing.keys import KeyFolder
 
 Plain = Callable[[str], list[tuple[Any, ...]]]
 DATA = 'release_data."transactions__run-1"'
+DATE, KEY = "transaction_timestamp", "household_id"
 
 
 @pytest.fixture
@@ -54,6 +54,16 @@ EDITS = {
     "the status": "UPDATE registry.releases SET status = 'superseded'",
     "the digest": "UPDATE registry.releases SET rows_digest = repeat('0', 64)",
     "the count": "UPDATE registry.releases SET row_count = 999",
+    "no count": "UPDATE registry.releases SET row_count = NULL",
+    "a date made a number": f"ALTER TABLE {DATA} ALTER {DATE} TYPE BIGINT USING epoch_us({DATE})",
+    "a key made a date": f"ALTER TABLE {DATA} ALTER {KEY} TYPE DATE "
+    f"USING DATE '1970-01-01' + {KEY}::INTEGER",
+    "a number made a text": f"ALTER TABLE {DATA} ALTER {KEY} TYPE VARCHAR",
+    "the statement spaced": "UPDATE registry.releases SET statement = statement || ' '",
+    "the expanded contract spaced": "UPDATE registry.releases "
+    "SET contract_expanded = contract_expanded || ' '",
+    "a column of the registry": "ALTER TABLE registry.releases ADD COLUMN more VARCHAR",
+    "the registry dropped": "DROP TABLE registry.releases",
     "the contract": "UPDATE registry.releases SET contract_text = contract_text || ' '",
     "the expanded contract": "UPDATE registry.releases SET contract_expanded = '{}'",
     "the version": "UPDATE registry.releases SET version = '2.0.0'",
@@ -154,6 +164,7 @@ def test_the_copy_from_before_a_revoke_is_not_accepted(world: Any) -> None:
 
 def test_rows_signed_anew_with_a_key_of_ones_own(world: Any, plain_duckdb: Plain) -> None:
     from synth_contracts.signing.dsse import open_envelope, sign_statement
+    from synth_contracts.signing.jsontext import dump_canonical
     from synth_contracts.tables import rows_digest
 
     with world.registry() as registry:
@@ -166,7 +177,7 @@ def test_rows_signed_anew_with_a_key_of_ones_own(world: Any, plain_duckdb: Plain
         own = KeyFolder.open(world.root / "own").signing_key()
         connection.execute(
             "UPDATE registry.releases SET rows_digest = ?, statement = ?",
-            [rows_digest(rows), json.dumps(sign_statement(statement, own))],
+            [rows_digest(rows), dump_canonical(sign_statement(statement, own)).decode()],
         )
     with world.registry() as registry, pytest.raises(Refused, match="does not know"):
         registry.verify_release("transactions")
@@ -217,6 +228,17 @@ def test_flag_and_revoke(world: Any) -> None:
     with duckdb.connect(str(world.published), read_only=True) as connection:
         views = connection.sql("SELECT view_name FROM duckdb_views() WHERE NOT internal")
         assert views.fetchall() == []
+
+
+def test_a_use_of_a_token_is_entered_once(world: Any) -> None:
+    use = {"jti": "a" * 32, "use_no": 1}
+    with world.registry() as registry:
+        registry.redeem("run-1", "export_started", use)
+        with pytest.raises(Refused, match="was made already"):
+            registry.redeem("run-1", "export_started", {**use, "spelled": "otherwise"})
+        registry.redeem("run-1", "export_started", {**use, "use_no": 2})
+        registry.redeem("run-1", "export_started", {**use, "jti": "b" * 32})
+        assert len(registry.entries("export_started")) == 3
 
 
 def test_unknown_tables(world: Any) -> None:

@@ -1,0 +1,116 @@
+"""The battery in small: each section holds, and says so when the check that it attacks is broken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import battery
+import pytest
+from batteries import kills
+from batteries.ground import Answer, Ground, ground
+from batteries.outcome import Outcome
+
+from synth_contracts.delivery import exporting, verify
+from synth_contracts.release import Registry, registry
+from synth_contracts.signing import jwt
+
+
+@pytest.mark.parametrize("name", battery.SECTIONS)
+def test_a_section_holds(name: str) -> None:
+    found = battery.run_section(name, 1, fast=True)
+    assert found["errors"] == found["findings"] == []
+    assert found["status"] == "held"
+    assert found["attacks"] == found["refused"] > 1
+    assert found["controls"] >= 2
+
+
+BROKEN = {
+    "tokens": (jwt, "_verify", lambda *_: None),
+    "edits": (registry, "check_release", lambda *_, **__: None),
+    "races": (Registry, "_was_used", lambda *_: False),
+    "flips": (verify, "_compare", lambda *_: None),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_check_is_a_violation(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(*BROKEN[name])
+    assert battery.main(["--fast", "--only", name, "--seed", "1"]) == 1
+    assert "VIOLATED" in capsys.readouterr().out
+
+
+def test_an_export_that_nobody_settles_is_a_violation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "recover", lambda _: [])
+    outcome = Outcome("a test")
+    with ground() as place:
+        kills._kill(outcome, place, "export", "after rows", 0.0)
+    assert outcome.violations == 1
+    assert "for ever" in outcome.findings[0]
+    assert "left behind" in outcome.findings[0]
+
+
+def test_a_moment_that_never_comes_is_no_attack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kills, "POINTS", {"export": ("before nothing",)})
+    monkeypatch.setattr(kills, "_control", lambda outcome, _: outcome.control(True, ""))
+    outcome = kills.attack(1, kills=1)
+    assert (outcome.attacks, outcome.status) == (0, "NOT_EVALUATED")
+    assert "never came to 'before nothing'" in outcome.errors[0]
+
+
+def test_where_the_unattacked_case_fails_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything is refused, so every attack is: that is no pass."""
+    monkeypatch.setattr(Ground, "verify", lambda *_: Answer(5, "", "error: no"))
+    found = battery.run_section("flips", 1, fast=True)
+    assert (found["status"], found["attacks"]) == ("NOT_EVALUATED", 0)
+    assert battery.main(["--fast", "--only", "flips"]) == 1
+
+
+def test_counts_and_states() -> None:
+    outcome = Outcome("a test")
+    assert outcome.status == "NOT_EVALUATED"  # no attack was made
+    outcome.attack("one", None)
+    assert outcome.status == "NOT_EVALUATED"  # and none counts without its controls
+    outcome.control(True, "")
+    outcome.control(True, "")
+    assert outcome.status == "held"
+    with outcome.running():
+        raise ValueError("it broke")
+    assert (outcome.status, outcome.errors) == ("NOT_EVALUATED", ["ValueError: it broke"])
+    outcome.attack("two", "exit code 0")
+    assert outcome.status == "VIOLATED"
+    assert (outcome.attacks, outcome.refused, outcome.violations) == (2, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        (Answer(5, "", "error: no"), None),
+        (Answer(0, "", ""), "exit code 0"),
+        (Answer(3, "", "error: unexpected"), "exit code 3"),
+        (Answer(5, "verified", ""), "it printed 'verified'"),
+    ],
+)
+def test_what_counts_as_refused(answer: Answer, fault: str | None) -> None:
+    told = answer.fault(5)
+    assert told is None if fault is None else fault in str(told)
+
+
+def test_the_report_names_what_got_through_and_what_did_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(battery, "RESULTS", tmp_path)
+    monkeypatch.setattr(battery, "REPORT", tmp_path / "battery.md")
+    outcome = Outcome("a test", controls=2)
+    outcome.attack("one", None)
+    outcome.attack("two", "exit code 0")
+    result: dict[str, Any] = {
+        "section": "flips", "seed": 7, "commit": "abc", "seconds": 1.5, **outcome.to_json()
+    }  # fmt: skip
+    battery.keep(result)
+    text = (tmp_path / "battery.md").read_text()
+    assert "2 attacks, 1 got through. Not run yet: tokens" in text
+    assert "| flips | 2 | 1 | 2 | VIOLATED | 2 | 7 | abc |" in text
+    assert "- two: exit code 0" in text

@@ -1,0 +1,1 @@
+"""The attacks of `make battery`, a file for each section; tools/battery.py runs them."""
