@@ -24,13 +24,14 @@ class StoredRows:
         self._snapshot = snapshot
         self._source = source
         self.schema = snapshot.schema(f"SELECT * FROM {source}")  # noqa: S608 - quoted by stored_rows
-        self.num_rows = snapshot.count(f"SELECT count(*) FROM {source}")  # noqa: S608
+        self.num_rows = snapshot.count(f"SELECT count(*) FROM {source}")  # noqa: S608 - as above
 
     def batches(self, places: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
         """All rows in an order that stays, of all columns or of those at ``places``."""
         names = self.schema.names
         columns = ", ".join(quote(names[i]) for i in range(len(names)) if _in(i, places))
-        return self._snapshot.batches(f"SELECT {columns} FROM {self._source}", BATCH)  # noqa: S608
+        query = f"SELECT {columns} FROM {self._source}"  # noqa: S608 - both quoted
+        return self._snapshot.batches(query, BATCH)
 
     def digest(self) -> str:
         """SHA-256 of the rows (``rows_digest``), of which a part at a time is in memory."""

@@ -221,6 +221,7 @@ class _Trap:
 
             return self.through(f"COMMIT of {self.kind}", real) if statement == "COMMIT" else real()
 
+        # in a process of its own, which is about to be killed
         Registry.write, Database.rows = written, executed  # type: ignore[method-assign]
         self.wrap(Anchor, "intend", lambda: f"announcement of {self.kind}")
         self.wrap(Anchor, "committed", lambda: f"note of {self.kind}")
