@@ -7,6 +7,7 @@ and carries the exit code of the command line (DESIGN: 0 ok, 1 gate failed, 2 us
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,6 +46,29 @@ class Problem:
     def __str__(self) -> str:
         mend = f"\n  mend: {self.mend}" if self.mend else ""
         return f"{self.where}: {self.message}{mend}"
+
+
+#: Faults of the machine, not of this package, and what mends them.
+_MACHINE = {
+    errno.ENOSPC: "make room on the disk and run this again",
+    errno.EDQUOT: "make room in the quota and run this again",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f) and run this again",
+    errno.EROFS: "name folders that can be written to in synth-contracts.yml",
+    errno.EACCES: "make it accessible to the user who runs this",
+    errno.EPERM: "make it accessible to the user who runs this",
+    errno.EIO: "look after the disk; what was there before stands as it did",
+}
+
+
+def of_the_machine(error: OSError) -> SynthContractsError | None:
+    """A full disk and its like as an error with a mend; None for what may be a fault of ours."""
+    if error.errno not in _MACHINE:
+        return None
+    return SynthContractsError(
+        f"a file cannot be written or read: {error.strerror}",
+        where=str(error.filename) if error.filename else "",
+        mend=_MACHINE[error.errno],
+    )
 
 
 class UsageError(SynthContractsError):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from batteries.ground import Ground
+from batteries.small import small_ground
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
@@ -45,6 +48,13 @@ def few_baskets(baskets: pd.DataFrame) -> pd.DataFrame:
 def flights() -> pd.DataFrame:
     """Flights of 1,200 aeroplanes in 2013 (nycflights13, CC0), 10 columns."""
     return pd.read_parquet(ROOT / "tests" / "data" / "flights_extract.parquet")
+
+
+@pytest.fixture(scope="session")
+def small() -> Iterator[Ground]:
+    """The smallest project that `build` releases, built; copy it before changing it."""
+    with small_ground() as place:
+        yield place
 
 
 class ByFile(LoadScopeScheduling):

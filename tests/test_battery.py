@@ -7,7 +7,7 @@ from typing import Any
 
 import battery
 import pytest
-from batteries import kills
+from batteries import disk, kills
 from batteries.ground import Answer, Ground, ground
 from batteries.outcome import Outcome
 
@@ -50,6 +50,24 @@ def test_an_export_that_nobody_settles_is_a_violation(monkeypatch: pytest.Monkey
     assert outcome.violations == 1
     assert "for ever" in outcome.findings[0]
     assert "left behind" in outcome.findings[0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "left", "fault"),
+    [
+        (Answer(3, "", "error: no room\n  mend: make some"), [], None),
+        (Answer(0, "exported", ""), [], None),
+        (Answer(3, "", "error: unexpected OSError\n  mend: none"), [], "unexpected"),
+        (Answer(3, "", "error: no room"), [], "no mend"),
+        (Answer(1, "", "mend: x"), [], "exit code 1"),
+        (Answer(0, "exported", ""), ["half written: x"], "half written"),
+    ],
+)
+def test_what_counts_on_a_full_disk(answer: Answer, left: list[str], fault: str | None) -> None:
+    outcome = Outcome("a test")
+    disk._judge(outcome, "one", answer, left)
+    assert outcome.violations == (fault is not None)
+    assert fault is None or fault in outcome.findings[0]
 
 
 def test_a_moment_that_never_comes_is_no_attack(monkeypatch: pytest.MonkeyPatch) -> None:

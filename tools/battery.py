@@ -33,6 +33,7 @@ SECTIONS: dict[str, dict[str, int]] = {
     "tokens": {"mutated": 10},
     "edits": {"columns": 3, "others": 6},
     "races": {"threads": 6, "uses": 1, "rounds": 1, "processes": 0},
+    "disk": {"limits": 3, "full": 2, "builds": 0},
     "kills": {"kills": 1},
     "flips": {"flips": 42},
 }

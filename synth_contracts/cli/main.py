@@ -16,7 +16,7 @@ from synth_contracts.cli.delivering import export, trace, verify
 from synth_contracts.cli.keeping import flag, keys, revoke
 from synth_contracts.cli.ledger import ledger
 from synth_contracts.cli.project import init
-from synth_contracts.errors import SynthContractsError
+from synth_contracts.errors import SynthContractsError, of_the_machine
 
 DEBUG_VARIABLE = "SYNTH_CONTRACTS_DEBUG"
 
@@ -81,6 +81,9 @@ def run(arguments: list[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the last line of defence: a bug is never exit 0
         if os.environ.get(DEBUG_VARIABLE):
             traceback.print_exc()
+        if isinstance(error, OSError) and (known := of_the_machine(error)) is not None:
+            click.echo(click.style("error: ", fg="red", bold=True) + str(known), err=True)
+            return known.exit_code
         click.echo(
             f"error: unexpected {type(error).__name__}: {error}\n"
             f"  mend: this is a fault of synth-contracts; set {DEBUG_VARIABLE}=1 for the traceback",

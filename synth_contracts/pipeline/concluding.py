@@ -78,15 +78,16 @@ def conclude(run: Judged) -> BuildResult:
     contract, passed = run.contract, run.error is None
     with Registry.open(run.settings.target.published, run.keys) as registry:
         attempts = _attempts(registry, run)
-        with run.clock.step("card", "writing the report cards"):
-            provenance = _provenance(run, len(attempts))
-            cards = _write_cards(run, provenance, attempts)
         try:
+            with run.clock.step("card", "writing the report cards"):
+                provenance = _provenance(run, len(attempts))
+                cards = _write_cards(run, provenance, attempts)
             with run.clock.step("promote" if passed else "record", "writing the registry"):
                 release = _settle(registry, run, provenance, cards)
-        except SynthContractsError:
+        except BaseException:
             # a card that says "released" must not outlive a promotion that was refused
-            shutil.rmtree(run.folder, ignore_errors=True)
+            if not _entered(registry, run):
+                shutil.rmtree(run.folder, ignore_errors=True)
             raise
     docs = docs_page(run.evaluation)
     error = run.error
@@ -152,6 +153,15 @@ def _settle(
         message=run.message,
         docs=docs_page(run.evaluation),
     )
+
+
+def _entered(registry: Registry, run: Judged) -> bool:
+    """Whether the run stands in the ledger: a COMMIT that raised may have been applied."""
+    kind = "promoted" if run.error is None else "attempt"
+    try:
+        return registry.has_committed(kind, run.run_id, name="run_id")
+    except SynthContractsError:
+        return False
 
 
 def _attempts(registry: Registry, run: Judged) -> list[dict[str, Any]]:

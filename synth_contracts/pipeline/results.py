@@ -102,8 +102,11 @@ def write_artifacts(
     }
     for name, body in (("run_results.json", run), ("manifest.json", manifest)):
         partial = settings.artifacts / f".{name}.partial"
-        partial.write_text(json.dumps(body, indent=2, default=str), encoding="utf-8")
-        partial.replace(settings.artifacts / name)
+        try:
+            partial.write_text(json.dumps(body, indent=2, default=str), encoding="utf-8")
+            partial.replace(settings.artifacts / name)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def gravest(codes: Sequence[int]) -> int:

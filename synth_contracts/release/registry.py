@@ -171,13 +171,13 @@ class Registry:
                 raise
             return entry
 
-    def has_committed(self, kind: str, jti: str) -> bool:
-        """Whether the newest entry of the file, known to this object or not, is that of a token."""
+    def has_committed(self, kind: str, value: str, *, name: str = "jti") -> bool:
+        """Whether the newest entry of the file, known here or not, is of that kind and ``name``."""
         newest = sql.ledger(self._database)[-1:]
         return (
             bool(newest)
             and newest[0][2] == kind
-            and load_strict(str(newest[0][3]), "the ledger").get("jti") == jti
+            and load_strict(str(newest[0][3]), "the ledger").get(name) == value
         )
 
     def now(self) -> datetime:

@@ -28,6 +28,9 @@ RESERVED = frozenset(
 )
 _LOCKED = re.compile(r"Could not set lock on file|file handle conflict|already attached")
 _HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)|PID (?P<bare>\d+)")
+#: What the system says when a file cannot grow; DuckDB hands on its words alone.
+_FULL = re.compile(r"No space left on device|File too large|Disk quota exceeded|not enough disk")
+ROOM = "make room on the disk, or raise the limit on the size of files, and run this again"
 _LOCKDOWN = (
     # time stamps with a zone come back the same on every machine, and in every snapshot
     "SET GLOBAL TimeZone='UTC'",
@@ -236,7 +239,9 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except (duckdb.Error, pa.ArrowException) as error:
-        raise WarehouseError(_first_line(error), where=str(path)) from error
+        text = _first_line(error)
+        mend = ROOM if _FULL.search(text) else ""
+        raise WarehouseError(text, where=str(path), mend=mend) from error
 
 
 def opening_failed(error: Exception, path: Path) -> SynthContractsError:
@@ -267,7 +272,10 @@ def opening_failed(error: Exception, path: Path) -> SynthContractsError:
         return WarehouseError(
             "this is not a DuckDB database file", where=str(path), mend="name a .duckdb file"
         )
-    return WarehouseError(f"the database cannot be opened: {_first_line(error)}", where=str(path))
+    mend = ROOM if _FULL.search(text) else ""
+    return WarehouseError(
+        f"the database cannot be opened: {_first_line(error)}", where=str(path), mend=mend
+    )
 
 
 def separate_files(**paths: Path) -> None:

@@ -8,27 +8,23 @@ promoting the same run again gives the one release.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
 from itertools import cycle, islice
-from multiprocessing import forkserver
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
+from batteries.aftermath import faults
+from batteries.children import ended
 from batteries.ground import FORMATS, TABLE, Ground, ground
 from batteries.house import POLICY, House, rows
 from batteries.outcome import Outcome
 from synth_contracts.cli.main import run
 from synth_contracts.delivery import exporting
-from synth_contracts.delivery.journal import exports
 from synth_contracts.release import Registry
 from synth_contracts.release.anchor import Anchor
 from synth_contracts.warehouse import published as sql
@@ -108,29 +104,12 @@ def _kill(outcome: Outcome, place: Ground, task: str, moment: str, delay: float)
     copy.remove()
 
 
-def _run(copy: Ground, task: str, moment: str, delay: float) -> tuple[int | None, str]:
+def _run(copy: Ground, task: str, moment: str, delay: float) -> tuple[int, str]:
     """Exit code of the child (negative: the signal), and what it wrote down of a span."""
     trace = copy.root.parent / "trace"
     trace.write_bytes(b"")
-    child = _forks().Process(target=_task, args=(str(copy.root), task, moment, delay, str(trace)))
-    child.start()
-    child.join(120)
-    if child.exitcode is None:
-        child.kill()
-        child.join()
-        raise RuntimeError(f"{task} did not end within two minutes")
-    return child.exitcode, trace.read_text()
-
-
-def _forks() -> ForkServerContext:
-    """Children of one process that has imported everything and opened nothing."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["batteries.kills", "synth_contracts.delivery"])
-    # Python 3.11 does not hand its path to the server, which then preloads nothing and says nothing
-    path = os.pathsep.join(dict.fromkeys(part for part in sys.path if part))
-    with patch.dict(os.environ, PYTHONPATH=path):
-        forkserver.ensure_running()
-    return context
+    code = ended(_task, str(copy.root), task, moment, delay, str(trace))
+    return code, trace.read_text()
 
 
 # after the kill
@@ -138,27 +117,7 @@ def _forks() -> ForkServerContext:
 
 def _faults(copy: Ground, task: str) -> list[str]:
     """What is not as it must be after a kill; empty when all is well."""
-    found = []
-    answer = copy.command("ledger", "verify")
-    if answer.code:
-        found.append(f"ledger verify: exit code {answer.code} {answer.err[:200]}")
-    if task == "promote":
-        found += _promoted(copy)
-    answer = copy.export("DATA-2")
-    if answer.code:
-        return [*found, f"the next export: exit code {answer.code} {answer.err[:200]}"]
-    with copy.house.registry(read_only=True) as registry:
-        records = list(exports(registry).values())
-    found += [f"the export {r.jti} is {r.status} for ever" for r in records if not r.settled]
-    delivered = {Path(r.path).name: Path(r.path) for r in records if r.status == "delivered"}
-    left = copy.house.left_behind()
-    if left != sorted(delivered):
-        found.append(f"left behind: {left}, delivered: {sorted(delivered)}")
-    for name, path in delivered.items():
-        answer = copy.verify(path)
-        if answer.code:
-            found.append(f"{name} does not verify: {answer.err[:200]}")
-    return found
+    return [*(_promoted(copy) if task == "promote" else []), *faults(copy)]
 
 
 def _promoted(copy: Ground) -> list[str]:
