@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
-from batteries.ground import Ground
-from batteries.small import small_ground
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
+
+if TYPE_CHECKING:
+    from batteries.ground import Ground
 
 ROOT = Path(__file__).resolve().parents[1]
 #: `make spark` runs these, in an environment of its own
@@ -53,6 +54,8 @@ def flights() -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def small() -> Iterator[Ground]:
     """The smallest project that `build` releases, built; copy it before changing it."""
+    from batteries.small import small_ground  # most tests need nothing of it
+
     with small_ground() as place:
         yield place
 

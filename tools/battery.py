@@ -33,6 +33,8 @@ SECTIONS: dict[str, dict[str, int]] = {
     "tokens": {"mutated": 10},
     "edits": {"columns": 3, "others": 6},
     "races": {"threads": 6, "uses": 1, "rounds": 1, "processes": 0},
+    "slots": {"slots": 2},
+    "machine": {"examples": 1, "steps": 24},
     "disk": {"limits": 3, "full": 2, "builds": 0},
     "kills": {"kills": 1},
     "flips": {"flips": 42},

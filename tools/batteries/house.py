@@ -154,6 +154,19 @@ class House:
         self, table: str = "transactions", *, policy: str = POLICY, data: pa.Table | None = None
     ) -> Release:
         """Promote rows that passed every rule of the contract."""
+        candidate = self.candidate(table, policy=policy, data=data)
+        with self.registry() as registry:
+            return promote(registry, **candidate)
+
+    def candidate(
+        self,
+        table: str = "transactions",
+        *,
+        policy: str = POLICY,
+        data: pa.Table | None = None,
+        attempt: int = 1,
+    ) -> dict[str, Any]:
+        """Staged rows that passed every rule, with all that a promotion asks for beside them."""
         self._runs += 1
         data = rows() if data is None else data
         contract = self.contract(table, policy)
@@ -174,6 +187,7 @@ class House:
             entities_holdout=20,
             results={rule.id: _passing(rule) for rule in contract.rules},
             validation={"run_id": run_id},
+            attempt=attempt,
         )
         with self.registry() as registry:  # as if it was measured together with all of them
             beside = {"releases": [old.id for old in registry.releases()]}
@@ -181,33 +195,31 @@ class House:
         secret = derive(self.keys.secret(), "evaluation-seal")
         evaluation = replace(evaluation, seal=seal(evaluation, secret))
         card = {"html": f"<!doctype html><p>{run_id}</p>\n", "json": {"verdict": "PASSED"}}
-        with self.registry() as registry:
-            return promote(
-                registry,
-                contract=contract,
-                run_id=run_id,
-                fingerprint="33" * 32,
-                work=self.root / "work.duckdb",
-                evaluation=evaluation,
-                verdict=judge(contract, evaluation),
-                provenance={
-                    "source_commitment": "44" * 32,
-                    "seed_commitment": "55" * 32,
-                    "split_commitment": "66" * 32,
-                    "versions": {"synth-contracts": "0"},
-                },
-                cards={"owner": card, "analyst": card},
-                keys=self.keys,
-            )
+        return {
+            "contract": contract,
+            "run_id": run_id,
+            "fingerprint": "33" * 32,
+            "work": self.root / "work.duckdb",
+            "evaluation": evaluation,
+            "verdict": judge(contract, evaluation),
+            "provenance": {
+                "source_commitment": "44" * 32,
+                "seed_commitment": "55" * 32,
+                "split_commitment": "66" * 32,
+                "versions": {"synth-contracts": "0"},
+            },
+            "cards": {"owner": card, "analyst": card},
+            "keys": self.keys,
+        }
 
-    def block(self, table: str) -> None:
+    def block(self, table: str, fingerprint: str = "77" * 32) -> None:
         """Record a build that did not pass."""
         contract = self.contract(table)
         with self.registry() as registry:
             record_attempt(
                 registry,
                 contract=contract,
-                fingerprint="77" * 32,
+                fingerprint=fingerprint,
                 run_id=f"{table}-blocked",
                 outcome="FAILED",
                 exit_code=1,

@@ -148,7 +148,7 @@ def _task(root: str, task: str, moment: str, delay: float, trace: str) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
-    _Trap(moment, delay, trace).set()
+    Trap(moment, delay, trace).set()
     if task == "promote":
         _promote(Path(root))
         os._exit(0)
@@ -159,7 +159,7 @@ def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-class _Trap:
+class Trap:
     """Wraps the steps of a protocol and kills its own process at one moment of them."""
 
     def __init__(self, moment: str, delay: float, trace: str) -> None:
