@@ -40,7 +40,7 @@ def attack(seed: int, *, limits: int = 25, full: int = 25, builds: int = 1) -> O
     """
     outcome = Outcome(
         "an exit code other than 3 or 5 where there was no room; an error that names no mend or "
-        "calls itself unexpected; a registry, ledger, release or earlier bundle that does not "
+        "is called a fault of the tool; a registry, ledger, release or earlier bundle that does not "
         "verify afterwards; anything half written; a next run that does not succeed"
     )
     rng = random.Random(seed)
@@ -202,8 +202,8 @@ def _judge(outcome: Outcome, name: str, answer: Answer, found: list[str]) -> Non
         outcome.count("had room enough")
     elif answer.code not in _ERRORS:
         found = [*found, f"exit code {answer.code} {told[-300:]!r}"]
-    elif "unexpected" in told or "Traceback" in told:
-        found = [*found, f"unexpected: {told[-300:]!r}"]
+    elif "a fault of synth-contracts" in told or "Traceback" in told:
+        found = [*found, f"called a fault of ours: {told[-300:]!r}"]
     elif "mend:" not in told:
         found = [*found, f"no mend: {told[-300:]!r}"]
     else:
