@@ -16,7 +16,10 @@ from synth_contracts.release import Registry, registry
 from synth_contracts.signing import jwt
 
 
-@pytest.mark.parametrize("name", battery.SECTIONS)
+FAST = [name for name, numbers in battery.SECTIONS.items() if numbers is not None]
+
+
+@pytest.mark.parametrize("name", FAST)
 def test_a_section_holds(name: str) -> None:
     found = battery.run_section(name, 1, fast=True)
     assert found["errors"] == found["findings"] == []

@@ -28,14 +28,15 @@ RESULTS = ROOT / "target" / "battery"
 REPORT = ROOT / "docs" / "battery.md"
 SEED = 20_260_301
 VERSIONS = ("synth-contracts", "duckdb", "pyarrow", "cryptography", "PyJWT")
-#: Section -> the numbers of `--fast`; those of the whole battery are the sections' defaults.
-SECTIONS: dict[str, dict[str, int]] = {
+#: Section -> the numbers of `--fast`, None for one that it leaves out; those of the whole battery
+#: are the sections' defaults.
+SECTIONS: dict[str, dict[str, int] | None] = {
     "tokens": {"mutated": 10},
     "edits": {"columns": 3, "others": 6},
     "races": {"threads": 6, "uses": 1, "rounds": 1, "processes": 0},
-    "slots": {"slots": 2},
+    "slots": {"slots": 1},
     "machine": {"examples": 1, "steps": 24},
-    "canaries": {"builds": 1},
+    "canaries": None,  # tests/e2e/test_quiet.py plants values in a build of its own
     "lockdown": {"only": 1},
     "names": {"builds": 0, "malformed": 30, "scalars": 20},
     "disk": {"limits": 3, "full": 2, "builds": 0},
@@ -48,7 +49,7 @@ def run_section(name: str, seed: int, *, fast: bool) -> dict[str, Any]:
     """Attack; what came out, as JSON."""
     started, at = time.perf_counter(), commit()
     attack: Callable[..., Outcome] = import_module(f"batteries.{name}").attack
-    outcome = attack(seed, **(SECTIONS[name] if fast else {}))
+    outcome = attack(seed, **((SECTIONS[name] or {}) if fast else {}))
     seconds = time.perf_counter() - started
     return {
         "section": name,
@@ -134,6 +135,8 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     worst = 0
     for name in asked.only:
+        if asked.fast and SECTIONS[name] is None:
+            continue
         result = run_section(name, asked.seed, fast=asked.fast)
         print(
             f"{name}: {result['attacks']:,} attacks, {result['violations']:,} violations, "

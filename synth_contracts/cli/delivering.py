@@ -159,7 +159,8 @@ def _plain(text: str) -> str:
 def verify(context: click.Context, what: str, as_json: bool) -> None:
     """Verify an exported BUNDLE (a folder) or the released TABLE.
 
-    Trusts the project's own public keys, never what lies in the bundle.
+    Trusts the project's own public keys, never what lies in the bundle. With a TABLE,
+    its report cards under target/ must be those that the ledger names.
 
     \b
     Exit codes: 0 every digest and signature matches; 2 unknown table; 5 any mismatch.
@@ -176,8 +177,11 @@ def verify(context: click.Context, what: str, as_json: bool) -> None:
         if ends is not None and datetime.fromisoformat(ends) <= datetime.now(UTC):
             words += f"\n  its retention ended at {ends[:19]} UTC: it should be in use no longer"
     else:
+        from synth_contracts.release import check_cards
+
         with open_registry(settings, read_only=True) as registry:
             release = registry.verify_release(what)
+            check_cards(settings.artifacts / "cards" / what, what, registry.entries())
         said = {"table": what, "release": release.id, "rows_digest": release.rows_digest}
         words = f"{what}: verified, {release.rows:,} rows of release {release.id}"
     click.echo(json.dumps({"verified": True, **said}, indent=2) if as_json else words)

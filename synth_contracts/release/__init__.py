@@ -15,6 +15,7 @@ from synth_contracts.release.ledger import LedgerEntry
 from synth_contracts.release.records import Release, RunRecord
 from synth_contracts.release.registry import Registry
 from synth_contracts.release.standing import flag, revoke, standing_entry
+from synth_contracts.release.verify import check_cards
 
 if TYPE_CHECKING:
     from synth_contracts.release.promoting import promote
@@ -29,6 +30,7 @@ __all__ = [
     "budget_marks",
     "check_attempts",
     "check_budget",
+    "check_cards",
     "flag",
     "promote",
     "record_attempt",

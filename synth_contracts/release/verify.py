@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from synth_contracts.contract.expand import digest_of
@@ -116,6 +117,31 @@ def _check_ledger(
             raise _refused(release, f"its {name} is not the one in the ledger")
     if predicate["ledger"]["prev"] != promotions[0].prev:
         raise _refused(release, "its statement was signed at another place of the ledger")
+
+
+def check_cards(folder: Path, table: str, entries: Sequence[LedgerEntry]) -> None:
+    """Hold the owner's cards of a table that still lie in ``folder`` against the ledger.
+
+    ``folder`` holds a folder for each run. A card that was removed says nothing and is no fault.
+
+    Raises:
+        Refused: (exit 5) a card is not the one that was entered for its run.
+    """
+    for entry in entries:
+        body = entry.body
+        if entry.kind not in {"attempt", "promoted"} or body.get("table") != table:
+            continue
+        card = folder / str(body["run_id"]) / "report-card.html"
+        try:
+            found = sha256(card.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        if found != body["card_digest"]:
+            raise Refused(
+                f"the report card of run {body['run_id']} is not the one in the ledger",
+                where=str(card),
+                mend="it was edited or exchanged: remove it, and build again for another",
+            )
 
 
 def _expiry(release: Release) -> str | None:

@@ -208,6 +208,10 @@ def _of_rows() -> dict[str, Edit]:
         ),
         "ledger: the table dropped": _script("DROP TABLE registry.ledger"),
         "ledger: a column added": _script("ALTER TABLE registry.ledger ADD COLUMN more VARCHAR"),
+        "releases: the cards of a blocked run": _statement(
+            "registry.releases SET analyst_card_html = '<!doctype html><p>blocked</p>', "
+            'analyst_card_json = \'{"verdict":"FAILED"}\''
+        ),
         "meta: the rows deleted": _script("DELETE FROM registry.meta"),
         "meta: the table dropped": _script("DROP TABLE registry.meta"),
         "a table in a schema of one's own": _script(
