@@ -15,7 +15,6 @@ from synth_contracts.delivery import exporting, verify
 from synth_contracts.release import Registry, registry
 from synth_contracts.signing import jwt
 
-
 FAST = [name for name, numbers in battery.SECTIONS.items() if numbers is not None]
 
 
