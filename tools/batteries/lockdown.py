@@ -34,7 +34,8 @@ SETTINGS = {
 }  # fmt: skip
 _NOTE = (
     "Two statements are allowed and were looked at instead: `ATTACH ':memory:'` makes nothing but "
-    "memory of the same locked process, and the list of settings must show them locked."
+    "memory of the same locked process, and the list of settings must show them locked. Reading "
+    "work.duckdb through the connection that is for work.duckdb is left out."
 )
 #: Allowed by DuckDB; what they must not do is looked at.
 HARMLESS = ("attach memory", "list settings")
