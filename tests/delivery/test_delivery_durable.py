@@ -79,24 +79,43 @@ def test_the_heads_beside_the_keys_are_synced_around_each_commit(released: Any, 
         assert told[place + 2] == ("fsync", folder)
 
 
-def test_an_entry_after_one_that_was_noted_may_fail(released: Any, monkeypatch: Any) -> None:
-    """Two heads are kept, so each must be noted: else the file is called an older copy."""
-    body = {"source_key": "k", "by": "b", "reason": "r"}
+BODY = {"source_key": "k", "by": "b", "reason": "r"}
 
-    def fails(*_: Any) -> None:
-        raise WarehouseError("the COMMIT failed")
 
-    with released.registry() as registry:
-        registry.append("approved", body)
-        intend = Anchor.intend
+def fails(*_: Any) -> None:
+    raise WarehouseError("this step failed")
 
-        def intend_and_fail(anchor: Anchor, head: str) -> None:
-            intend(anchor, head)
-            fails()
 
-        with monkeypatch.context() as patch:
-            patch.setattr(Anchor, "intend", intend_and_fail)
+def fail_to_commit(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Announce an entry that never comes."""
+    intend = Anchor.intend
+
+    def intend_and_fail(anchor: Anchor, head: str) -> None:
+        intend(anchor, head)
+        fails()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Anchor, "intend", intend_and_fail)
+        with pytest.raises(WarehouseError):
+            registry.append("approved", BODY)
+
+
+@pytest.mark.parametrize("crashed", [False, True])
+def test_an_entry_after_one_that_was_noted_may_fail(
+    released: Any, monkeypatch: pytest.MonkeyPatch, crashed: bool
+) -> None:
+    """Two heads are kept, so each must be noted, by the next opening where a crash came between:
+    else the file would be called an older copy."""
+    with released.registry() as registry, monkeypatch.context() as patch:
+        if crashed:
+            patch.setattr(Anchor, "committed", fails)
             with pytest.raises(WarehouseError):
-                registry.append("approved", body)
+                registry.append("approved", BODY)
+        else:
+            registry.append("approved", BODY)
+            fail_to_commit(registry, monkeypatch)
+    if crashed:
+        with released.registry() as registry:
+            fail_to_commit(registry, monkeypatch)
     with released.registry(read_only=True) as registry:
         assert [entry.kind for entry in registry.entries()] == ["promoted", "approved"]
