@@ -21,6 +21,7 @@ from synth_contracts.delivery.matching import match
 from synth_contracts.delivery.omitting import cells_of, fingerprint_key
 from synth_contracts.errors import Refused, UsageError
 from synth_contracts.omission import ONE_OF, codes, digits
+from synth_contracts.omission.codes import Codes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -170,11 +171,11 @@ def _trace_in(
     with registry.kept(release) as rows:
         cells = cells_of(release, rows, key)
         leak = shared_codes(table, rows.schema)
-        pool = {}
-        for name in leak:
-            place = rows.schema.get_field_index(name)
-            parts = [codes(batch.column(0)) for batch in rows.batches([place])]
-            pool[name] = np.concatenate(parts)
+        parts: dict[str, list[Codes]] = {name: [] for name in leak}
+        for batch in rows.batches([rows.schema.get_field_index(name) for name in leak]):
+            for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                parts[name].append(codes(column))
+    pool = {name: np.concatenate(found) for name, found in parts.items()}
     matched = match(pool, cells.unit, leak, _keys(release))
     present = np.zeros((cells.groups, ONE_OF), dtype=bool)
     present[cells.group[matched.units], cells.digit[matched.units]] = True
