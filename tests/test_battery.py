@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import battery
-import numpy as np
 import pytest
-from batteries import kills
+from batteries import kills, leaks
 from batteries.ground import Answer, Ground, ground
 from batteries.outcome import Outcome
 
@@ -31,7 +31,7 @@ BROKEN = {
     "edits": (registry, "check_release", lambda *_, **__: None),
     "races": (Registry, "_was_used", lambda *_: False),
     "flips": (verify, "_compare", lambda *_: None),
-    "leaks": (accusing, "lower_tail", lambda each: np.zeros(10 * len(each) + 1)),
+    "leaks": (accusing, "ALLOWED", 1e-30),
 }
 
 
@@ -42,6 +42,13 @@ def test_a_broken_check_is_a_violation(
     monkeypatch.setattr(*BROKEN[name])
     assert battery.main(["--fast", "--only", name, "--seed", "1"]) == 1
     assert "VIOLATED" in capsys.readouterr().out
+
+
+def test_a_name_that_is_not_the_leakers_is_a_violation() -> None:
+    said = Answer(0, json.dumps({"named": [{"jti": "a"}, {"jti": "b"}]}), "")
+    assert leaks._accused(said, {"a", "b"}) is None
+    assert leaks._accused(said, {"a"}) == "['b'] were named"
+    assert "exit code 3" in str(leaks._accused(Answer(3, "", "no"), {"a"}))
 
 
 def test_an_export_that_nobody_settles_is_a_violation(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ SECTIONS: dict[str, dict[str, int]] = {
     "races": {"threads": 6, "uses": 1, "rounds": 1, "processes": 0},
     "kills": {"kills": 1},
     "flips": {"flips": 42},
-    "leaks": {"leaks": 4, "exports": 2, "unmarked": 6},
+    "leaks": {"leaks": 2, "exports": 1, "unmarked": 3, "households": 400},
 }
 
 

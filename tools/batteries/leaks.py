@@ -32,7 +32,12 @@ _KINDS = ("pool", "part", "others", "noise", "elsewhere", "all edited")
 
 
 def attack(
-    seed: int, *, leaks: int = 200, exports: int = 50, unmarked: int = 120, rows: int = ROWS
+    seed: int,
+    *,
+    leaks: int = 200,
+    exports: int = 50,
+    unmarked: int = 120,
+    households: int = 900,
 ) -> Outcome:
     """Leak and look. A leak that is not named is counted and is a violation beyond 1 in 20."""
     outcome = Outcome(
@@ -40,12 +45,12 @@ def attack(
     )
     rng = np.random.default_rng(seed)
     with outcome.running(), tempfile.TemporaryDirectory(prefix="battery-") as folder:
-        pool, others = _pools()
+        pool, others = _pools(households)
         place, elsewhere = (_ground(Path(folder) / name, pool) for name in ("here", "there"))
         held = _exported(place, exports)
         foreign = _exported(elsewhere, 1)
         _control(outcome, place, held, Path(folder))
-        named = _leak(outcome, place, held, Path(folder), rng, leaks, rows)
+        named = _leak(outcome, place, held, Path(folder), rng, leaks)
         for number in range(unmarked):
             kind = _KINDS[number % len(_KINDS)]
             frame = _unmarked(kind, pool, others, foreign, held, rng)
@@ -56,18 +61,18 @@ def attack(
             outcome.attack("leaks", f"{named} of {leaks} were named")
         _control(outcome, place, held, Path(folder))
     outcome.notes.append(
-        f"Of {leaks} leaks of {rows} rows, {outcome.details.get('leaks named', 0)} named their token; "
+        f"Of {leaks} leaks of {ROWS} rows, {outcome.details.get('leaks named', 0)} named their token; "
         f"{exports} exports of one release were scored each time. The statistic, its bound and what "
         "it cannot see are in [fingerprint.md](fingerprint.md)."
     )
     return outcome
 
 
-def _pools() -> tuple[pd.DataFrame, pd.DataFrame]:
+def _pools(households: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The pool, and rows of other entities of the same source."""
     whole = pd.read_parquet(BASKETS / "complete_journey_baskets.parquet")
     whole = whole.rename(columns={"household_id": ENTITY})
-    first = whole[ENTITY].drop_duplicates().sort_values().iloc[:900]
+    first = whole[ENTITY].drop_duplicates().sort_values().iloc[:households]
     inside = whole[ENTITY].isin(first)
     pool = whole[inside].groupby(ENTITY).head(6).reset_index(drop=True)
     return pool, whole[~inside].head(20_000).reset_index(drop=True)
@@ -102,14 +107,13 @@ def _leak(
     folder: Path,
     rng: np.random.Generator,
     leaks: int,
-    rows: int,
 ) -> int:
     """How many leaks named their token."""
     named = 0
     for number in range(leaks):
         jti, frame = held[number % len(held)]
         keys = number % 2 == 0
-        leak = leaked(frame, rows, rng, keys=keys)
+        leak = leaked(frame, ROWS, rng, keys=keys)
         answer = _trace(place, _written(leak, folder, number // 2))
         outcome.attack(f"leak {number}", _accused(answer, {jti}))
         hit = _names(answer) == {jti}
