@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import battery
 import pytest
-from batteries import disk, kills
+from batteries import disk, kills, leaks
 from batteries.ground import Answer, Ground, ground
 from batteries.outcome import Outcome
 
-from synth_contracts.delivery import exporting, verify
+from synth_contracts.delivery import accusing, exporting, verify
 from synth_contracts.release import Registry, registry
 from synth_contracts.signing import jwt
 
@@ -32,6 +33,7 @@ BROKEN = {
     "edits": (registry, "check_release", lambda *_, **__: None),
     "races": (Registry, "_was_used", lambda *_: False),
     "flips": (verify, "_compare", lambda *_: None),
+    "leaks": (accusing, "ALLOWED", 1e-30),
 }
 
 
@@ -42,6 +44,13 @@ def test_a_broken_check_is_a_violation(
     monkeypatch.setattr(*BROKEN[name])
     assert battery.main(["--fast", "--only", name, "--seed", "1"]) == 1
     assert "VIOLATED" in capsys.readouterr().out
+
+
+def test_a_name_that_is_not_the_leakers_is_a_violation() -> None:
+    said = Answer(0, json.dumps({"named": [{"jti": "a"}, {"jti": "b"}]}), "")
+    assert leaks._accused(said, {"a", "b"}) is None
+    assert leaks._accused(said, {"a"}) == "['b'] were named"
+    assert "exit code 3" in str(leaks._accused(Answer(3, "", "no"), {"a"}))
 
 
 def test_an_export_that_nobody_settles_is_a_violation(monkeypatch: pytest.MonkeyPatch) -> None:

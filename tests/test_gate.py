@@ -585,3 +585,52 @@ def test_a_rule_broken_together_alone_says_what_the_table_reads_alone(
     assert (ending in text) is said
     plain = reason_text(rule(threshold=threshold, judged=judged), replace(found, details={}))
     assert text.startswith(plain)
+
+
+# Exports that omit a part
+
+
+def marked(*rules: Rule) -> Contract:
+    return replace(contract(*rules), export=ExportPolicy(fingerprint=True))
+
+
+def told(subsets: Any = 5, **changes: Any) -> dict[str, Any]:
+    return {"subsets": subsets, "one_of": 10, "key": "k", **changes}
+
+
+def on_subsets(value: float = 0.01, metric: str = "ks_mean", subsets: int = 5) -> Measurement:
+    details = {"subsets": {"whole": value, "values": [value] * subsets}}
+    return measurement(value, metric, details=details)
+
+
+def test_a_fingerprint_is_passed_with_its_subsets_alone() -> None:
+    rules = [rule(), rule("ks_mean", family="fidelity")]
+    results = {"membership_inference": measurement(), "ks_mean": on_subsets()}
+    verdict = judge(marked(*rules), evaluation(results, thinned=told()))
+    assert verdict.outcome is Outcome.PASSED
+    # without a fingerprint nobody asks for subsets
+    assert outcome(rules, {**results, "ks_mean": measurement(0.01, "ks_mean")}) is Outcome.PASSED
+
+
+@pytest.mark.parametrize(
+    "record", [{}, None, told(4), told("5"), told(True), told(5.0), told(one_of=20), told(key=None)]
+)
+def test_a_fingerprint_without_enough_subsets_is_not_evaluated(record: Any) -> None:
+    results = {"membership_inference": measurement(), "ks_mean": on_subsets()}
+    rules = [rule(), rule("ks_mean", family="fidelity")]
+    verdict = judge(marked(*rules), evaluation(results, thinned=record))
+    assert verdict.outcome is Outcome.NOT_EVALUATED
+    assert "no subset was looked at" in verdict.reasons[0].text
+
+
+def test_fidelity_and_k_of_the_whole_alone_are_not_enough() -> None:
+    rules = [rule(), rule("ks_mean", family="fidelity"), rule("k_anonymity", operator=">=")]
+    low = measurement(12, "k_anonymity", direction="higher_is_better")
+    results = {
+        "membership_inference": measurement(), "ks_mean": on_subsets(subsets=4), "k_anonymity": low,
+    }  # fmt: skip
+    verdict = judge(marked(*rules), evaluation(results, thinned=told()))
+    assert verdict.outcome is Outcome.NOT_EVALUATED
+    assert verdict.reasons[0].text == (
+        "measured on the whole alone, not on subsets: ks_mean, k_anonymity"
+    )

@@ -42,6 +42,7 @@ SECTIONS: dict[str, dict[str, int] | None] = {
     "disk": {"limits": 3, "full": 2, "builds": 0},
     "kills": {"kills": 1},
     "flips": {"flips": 42},
+    "leaks": {"leaks": 2, "exports": 1, "unmarked": 3, "households": 400},
 }
 
 

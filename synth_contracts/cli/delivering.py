@@ -19,6 +19,7 @@ from synth_contracts.cli.exports import (
     format_option,
     rows_of,
 )
+from synth_contracts.cli.leaks import told_of_leak
 from synth_contracts.cli.progress import ProgressLine
 from synth_contracts.cli.project import settings_of
 from synth_contracts.cli.registry import open_registry, waits
@@ -195,19 +196,30 @@ def verify(context: click.Context, what: str, as_json: bool) -> None:
 def trace(context: click.Context, what: str, form: str | None, as_json: bool) -> None:
     """Say who exported what and when, and what became of the release since.
 
-    By ticket, token (its text, its id or a file that holds it), bundle folder, exact copy of an
-    exported data file, release or table. Times are UTC.
+    By ticket, token (its text, its id or a file that holds it), bundle folder, exported data file,
+    release or table. Times are UTC.
+
+    A CSV or Parquet file that was made from an export (shuffled, cut, edited, columns dropped) is
+    matched against the releases whose contract says `fingerprint: true`. An export is named only
+    where the chance of naming any innocent one is below one in a million.
 
     \b
-    Exit codes: 0 looked up, also when no export is known; 2 a file that cannot be
-    traced; 5 a token that is not the one that was issued.
+    Exit codes: 0 looked up, also when no export is known or can be named; 2 a file
+    that cannot be traced; 5 a token that is not the one that was issued, or the key
+    of fingerprints is lost.
     """
+    from synth_contracts.delivery import LeakTrace
     from synth_contracts.delivery import trace as look_up
 
     form = chosen(form, as_json)
     with open_registry(settings_of(context), read_only=True) as registry:
         exports = look_up(registry, what)
         statuses = {release.id: release.status for release in registry.releases()}
+    if isinstance(exports, LeakTrace):
+        click.echo(told_of_leak(exports, statuses, form), nl=form != "csv")
+        if form == "csv":
+            click.echo(exports.says, err=True)  # the lines are for programs
+        return
     rows = rows_of(exports, statuses)
     if form == "json":
         click.echo(json.dumps(rows, indent=2))

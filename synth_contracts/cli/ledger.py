@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 _KINDS = (
     "approved", "attempt", "budget_spent", "export_aborted", "export_delivered", "export_issued",
-    "expired", "export_sealed", "export_started", "flag_cleared", "flagged", "promoted", "revoked",
+    "expired", "export_sealed", "export_started", "fingerprint_refused", "flag_cleared", "flagged",
+    "promoted", "revoked",
 )  # fmt: skip
 _HASH = re.compile(r"[0-9a-f]{64}")
 

@@ -21,6 +21,7 @@ from synth_contracts.contract.model import (
     Calendar,
     Column,
     Contract,
+    ExportPolicy,
     GeneratorSpec,
     NotAsked,
     Period,
@@ -245,9 +246,17 @@ def expand(contract: Contract) -> dict[str, Any]:
         "rules": [_camel(asdict(rule), keep={"options"}) for rule in contract.rules],
         "notAsked": [asdict(item) for item in contract.not_asked],
         "reportOnly": list(contract.report_only),
-        "export": _camel(asdict(export)),
+        "export": _export(export),
         **({"retention": contract.retention.expanded()} if contract.retention else {}),
     }
+
+
+def _export(policy: ExportPolicy) -> dict[str, Any]:
+    """Nothing of a fingerprint where there is none: the digest without one is what it was."""
+    said = _camel(asdict(policy))
+    if not policy.fingerprint:
+        del said["fingerprint"]
+    return said
 
 
 def _rows(generator: GeneratorSpec) -> str:

@@ -183,6 +183,8 @@ class ExportPolicy:
     max_bytes: int | None = None
     max_exports_per_ticket_per_day: int = 50
     max_attempts: int = 5
+    #: each export leaves out another tenth of the pool (docs/fingerprint.md)
+    fingerprint: bool = False
 
 
 @dataclass(frozen=True)

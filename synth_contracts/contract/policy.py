@@ -20,12 +20,6 @@ _BYTES = {
 
 def read_policy(section: Map, roles: list[str], problems: Problems) -> ExportPolicy:
     """The policy; faults are recorded. ``roles`` are the document's own, empty if it has none."""
-    if section.get("fingerprint") not in (None, False):
-        problems.add(
-            section.values_at["fingerprint"],
-            "`fingerprint` is not available yet",
-            "write `fingerprint: false`, or take it out",
-        )
     for index, role in enumerate(section.get("roles") or ()):
         if roles and role not in roles:
             problems.add(
@@ -45,6 +39,7 @@ def read_policy(section: Map, roles: list[str], problems: Problems) -> ExportPol
             "maxExportsPerTicketPerDay", default.max_exports_per_ticket_per_day
         ),
         max_attempts=section.get("maxAttempts", default.max_attempts),
+        fingerprint=section.get("fingerprint") is True,
     )
 
 

@@ -339,8 +339,9 @@ def export_section() -> dict[str, Any]:
         maxExportsPerTicketPerDay=_count("Exports of one ticket in a day at most.", 50),
         maxAttempts=_count("Blocked builds since the last promotion at most.", 5),
         fingerprint={
-            "type": ["boolean", "object", "null"],
+            "type": ["boolean", "null"],
             "default": False,
-            "description": "Not available yet: false only.",
+            "description": "Whether each export leaves out another tenth of the entities, so that "
+            "a leak can be traced to it.",
         },
     )

@@ -5,6 +5,7 @@ from synth_contracts.delivery.conditions import Condition
 from synth_contracts.delivery.explaining import Explanation, explain
 from synth_contracts.delivery.exporting import export
 from synth_contracts.delivery.journal import ExportRecord
+from synth_contracts.delivery.leak import LeakTrace, Suspect
 from synth_contracts.delivery.recovery import recover
 from synth_contracts.delivery.tracing import trace, trace_release
 from synth_contracts.delivery.tracker import Answer, ask
@@ -16,6 +17,8 @@ __all__ = [
     "Condition",
     "Explanation",
     "ExportRecord",
+    "LeakTrace",
+    "Suspect",
     "VerifiedBundle",
     "ask",
     "explain",

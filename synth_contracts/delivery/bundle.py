@@ -94,8 +94,19 @@ def write_file(path: Path, content: str | bytes) -> None:
         os.fsync(stream.fileno())
 
 
-def data_package(name: str, path: Path, schema: pa.Schema, *, sha256: str, version: str) -> str:
-    """Data Package v1 descriptor (specs.frictionlessdata.io) of the data file, as JSON text."""
+def data_package(
+    name: str,
+    path: Path,
+    schema: pa.Schema,
+    *,
+    sha256: str,
+    version: str,
+    weight: float | None = None,
+) -> str:
+    """Data Package v1 descriptor (specs.frictionlessdata.io) of the data file, as JSON text.
+
+    ``weight``, where there is one, is what each row counts in totals (docs/fingerprint.md).
+    """
     csv = path.suffix == ".csv"
     resource = {
         "name": name,
@@ -107,6 +118,7 @@ def data_package(name: str, path: Path, schema: pa.Schema, *, sha256: str, versi
         "bytes": path.stat().st_size,
         "hash": f"sha256:{sha256}",
         "schema": {"fields": [{"name": f.name, "type": _field_type(f.type)} for f in schema]},
+        **({} if weight is None else {"rowWeight": weight}),
     }
     package = {
         "name": name,

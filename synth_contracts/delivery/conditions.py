@@ -25,6 +25,7 @@ from synth_contracts.delivery.policy import (
 from synth_contracts.delivery.ticket import check_ticket
 from synth_contracts.delivery.tracker import Answer, check_answer
 from synth_contracts.errors import Refused, SynthContractsError, UsageError
+from synth_contracts.omission import ONE_OF
 
 if TYPE_CHECKING:
     from synth_contracts.contract.model import ExportPolicy
@@ -139,8 +140,14 @@ def _format(question: Question) -> str:
 
 def _rows(question: Question) -> str:
     release, policy = _policy(question)
-    check_rows(release, policy)
     most = "no limit" if policy.max_rows is None else f"at most {policy.max_rows:,}"
+    if policy.fingerprint:
+        about = release.rows - release.rows // ONE_OF
+        told = f"about {about:,} of the pool's {release.rows:,} rows, {most}"
+        if policy.max_rows is not None and release.rows > policy.max_rows:
+            raise _NotKnown(f"{told}; which are held is known once there is a token")
+        return told
+    check_rows(release.rows, policy, release.table)
     return f"{release.rows:,} rows, {most}"
 
 

@@ -21,6 +21,7 @@ from synth_contracts.errors import Refused
 from synth_contracts.tables import rows_digest_of_batches
 
 if TYPE_CHECKING:
+    from synth_contracts.delivery.omitting import OmittedRows
     from synth_contracts.warehouse import StoredRows
 
 #: Of each format, its media type.
@@ -42,7 +43,9 @@ def silent(step: str, done: int, rows: int) -> None:
     """Progress that nobody looks at."""
 
 
-def write_rows(path: Path, rows: StoredRows, digest: str, progress: Progress = silent) -> None:
+def write_rows(
+    path: Path, rows: StoredRows | OmittedRows, digest: str, progress: Progress = silent
+) -> None:
     """Write the rows in the format that the file's ending names, durably.
 
     Parquet and Arrow are read back, and what was read must have the digest of the release. CSV

@@ -38,9 +38,10 @@ from synth_contracts.delivery.bundle import (
 )
 from synth_contracts.delivery.conditions import Question, refuse_existing, walk
 from synth_contracts.delivery.datafile import Progress, silent, write_rows
-from synth_contracts.delivery.journal import ABORTED, DELIVERED, ISSUED, SEALED, STARTED
+from synth_contracts.delivery.journal import ABORTED, DELIVERED, ISSUED, REFUSED, SEALED, STARTED
 from synth_contracts.delivery.journal import exports as journal
-from synth_contracts.delivery.policy import check_bytes
+from synth_contracts.delivery.omitting import OmittedRows, SmallClass, omit
+from synth_contracts.delivery.policy import check_bytes, check_rows
 from synth_contracts.delivery.readme import readme
 from synth_contracts.delivery.recovery import partial_path, recover, working_in
 from synth_contracts.delivery.tracker import PATTERN_ONLY, Answer
@@ -64,7 +65,8 @@ class _Order:
     """Everything decided before the first byte is written."""
 
     release: Release
-    rows: StoredRows
+    rows: StoredRows | OmittedRows
+    rows_digest: str
     policy: ExportPolicy
     token: Token
     key: SigningKey
@@ -73,6 +75,11 @@ class _Order:
     target: Path
     statement: bytes
     ticket_check: str
+
+    @property
+    def weight(self) -> float | None:
+        """What totals are multiplied with to stand for the pool's; None where it holds all."""
+        return self.rows.weight if isinstance(self.rows, OmittedRows) else None
 
     @property
     def partial(self) -> Path:
@@ -153,29 +160,53 @@ def _order(asked: Question, keys: KeyFolder, folder: Path) -> _Order:
         raise Refused("nobody knows what the contract of the release allows")
     key = keys.signing_key()
     statement = dump_canonical(dict(release.statement))
+    jti = tokens.fresh_id()
+    digests = {
+        "rows": release.rows_digest,
+        "contract": release.contract_digest,
+        "statement": sha256(statement).hexdigest(),
+    }
+    held: StoredRows | OmittedRows = rows
+    if policy.fingerprint:
+        held = _omitting(asked.registry, release, rows, keys, jti)
+        check_rows(held.num_rows, policy, release.table)
+        digests[tokens.EXPORTED] = held.digest()
     token = tokens.issue(
         key,
         subject=asked.subject,
         ticket=asked.ticket,
         release=release.id,
         table=release.table,
-        digests={
-            "rows": release.rows_digest,
-            "contract": release.contract_digest,
-            "statement": sha256(statement).hexdigest(),
-        },
+        digests=digests,
         ledger_head=asked.registry.head(),
         ttl=policy.token_ttl,
         now=asked.now,
+        jti=jti,
+        rows=held.num_rows if policy.fingerprint else None,
     )
     name = f"{release.table}-{asked.ticket}-{token.jti[:8]}"
     target = (asked.output if asked.output is not None else folder / name).absolute()
     refuse_existing(target)
     refuse_existing(partial_path(target, token.jti))  # from here on it is ours to remove
     check = PATTERN_ONLY if asked.answer is None else asked.answer.record
+    digest = digests.get(tokens.EXPORTED, release.rows_digest)
     return _Order(
-        release, rows, policy, token, key, asked.format, asked.now, target, statement, check
+        release, held, digest, policy, token, key, asked.format, asked.now, target, statement, check
     )
+
+
+def _omitting(
+    registry: Registry, release: Release, rows: StoredRows, keys: KeyFolder, jti: str
+) -> OmittedRows:
+    """What the export holds; a refusal for it is recorded.
+
+    The bound of an accusation counts every set that was drawn.
+    """
+    try:
+        return omit(release, rows, keys, jti)
+    except SmallClass:
+        registry.append(REFUSED, {"jti": jti, "table": release.table, "release_id": release.id})
+        raise
 
 
 def _make_partial(order: _Order) -> None:
@@ -227,8 +258,8 @@ def _issued(order: _Order) -> dict[str, Any]:
         "ticket": claims["ticket"],
         "table": order.release.table,
         "release": order.release.id,
-        "rows": order.release.rows,
-        "rows_digest": order.release.rows_digest,
+        "rows": order.rows.num_rows,
+        "rows_digest": order.rows_digest,
         "format": order.format,
         "mode": claims["mode"],
         "expires_at": order.token.expires_at,
@@ -278,8 +309,8 @@ def _bundle(order: _Order, data: Path) -> Bundle:
         subject=claims["sub"],
         jti=order.token.jti,
         format=order.format,
-        rows=release.rows,
-        rows_digest=release.rows_digest,
+        rows=order.rows.num_rows,
+        rows_digest=order.rows_digest,
         data_file=f"data/{data.name}",
         data_sha256=sha256_file(data),
         data_bytes=data.stat().st_size,
@@ -294,10 +325,15 @@ def _write(order: _Order, progress: Progress) -> Path:
     payload = folder / "data"
     payload.mkdir()
     data = payload / order.data_file
-    write_rows(data, order.rows, release.rows_digest, progress)
+    write_rows(data, order.rows, order.rows_digest, progress)
     check_bytes(data.stat().st_size, order.policy, release.table)
     package = data_package(
-        release.table, data, order.rows.schema, sha256=sha256_file(data), version=release.version
+        release.table,
+        data,
+        order.rows.schema,
+        sha256=sha256_file(data),
+        version=release.version,
+        weight=order.weight,
     )
     write_file(payload / "datapackage.json", package)
     write_file(payload / "report-card.html", release.analyst_card_html)
@@ -310,7 +346,7 @@ def _write(order: _Order, progress: Progress) -> Path:
     write_file(folder / "bag-info.txt", bag_info(_labels(order), folder))
     write_file(
         folder / "README.txt",
-        readme(release, token, order.data_file, order.key.kid, order.ticket_check),
+        readme(release, token, order.data_file, order.key.kid, order.ticket_check, order.rows),
     )
     finish(folder, order.key)
     return data

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 ISSUED, STARTED, SEALED = "export_issued", "export_started", "export_sealed"
 DELIVERED, ABORTED = "export_delivered", "export_aborted"
 KINDS = (ISSUED, STARTED, SEALED, DELIVERED, ABORTED)
+#: A set of rows was drawn for a token that was then not issued.
+REFUSED = "fingerprint_refused"
 SETTLED = ("delivered", "aborted")
 
 

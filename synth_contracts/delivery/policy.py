@@ -32,6 +32,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "max_bytes": (int, type(None)),
     "max_exports_per_ticket_per_day": (int,),
     "max_attempts": (int,),
+    "fingerprint": (bool,),
 }
 
 
@@ -43,6 +44,8 @@ def export_policy(expanded: Any) -> ExportPolicy:
     """
     section = expanded.get("export") if isinstance(expanded, dict) else None
     names = {_CAMEL.sub(lambda m: m[1].upper(), f.name): f.name for f in fields(ExportPolicy)}
+    if isinstance(section, dict) and "fingerprint" not in section:
+        section = {**section, "fingerprint": False}  # an expanded contract tells of none
     if not isinstance(section, dict) or set(section) != set(names):
         raise Refused(
             "the released contract holds no export policy of this version",
@@ -92,12 +95,12 @@ def check_subject(subject: str | None) -> str:
     return subject
 
 
-def check_rows(release: Release, policy: ExportPolicy) -> None:
-    """Refuse a release of more rows than its contract allows. Raises Refused."""
-    if policy.max_rows is not None and release.rows > policy.max_rows:
+def check_rows(rows: int, policy: ExportPolicy, table: str) -> None:
+    """Refuse an export of more rows than the contract allows. Raises Refused."""
+    if policy.max_rows is not None and rows > policy.max_rows:
         raise Refused(
-            f"the release holds {release.rows:,} rows, the contract allows {policy.max_rows:,}",
-            where=release.table,
+            f"the release holds {rows:,} rows, the contract allows {policy.max_rows:,}",
+            where=table,
             mend="release fewer rows (generator.rows)",
         )
 

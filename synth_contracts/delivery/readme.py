@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from synth_contracts.delivery.omitting import OmittedRows
+
 if TYPE_CHECKING:
     from synth_contracts.delivery.token import Token
     from synth_contracts.release import Release
+    from synth_contracts.warehouse import StoredRows
 
+_OMITTED = """\
+
+This copy omits a part of the {pool} rows that were tested; no value is changed, and other copies
+omit other rows. Multiply totals and counts by {weight:.6f} (rowWeight in data/datapackage.json).
+Among {subsets} such copies totals that were weighted so were off by at most
+{spread}.
+"""
 _TEXT = """\
 Synthetic table {table}, release {release}
 
@@ -20,7 +30,7 @@ token: {jti}, valid until {expires_at}
 
 data/{data_file} holds synthetic rows that passed the tests of data/contract.odcs.yaml.
 data/report-card.html says which tests, with which values and limits.
-
+{omitted}
 Verify that nothing changed since the export (GNU coreutils, in this folder):
 
     sha256sum -c manifest-sha256.txt
@@ -39,8 +49,15 @@ Do not pass this folder on: it was exported for the ticket above, and the export
 """
 
 
-def readme(release: Release, token: Token, data_file: str, kid: str, ticket_check: str) -> str:
-    """The text of README.txt."""
+def readme(
+    release: Release,
+    token: Token,
+    data_file: str,
+    kid: str,
+    ticket_check: str,
+    rows: StoredRows | OmittedRows,
+) -> str:
+    """The text of README.txt; ``rows`` are those of the bundle."""
     claims = token.claims
     return _TEXT.format(
         table=release.table,
@@ -48,9 +65,20 @@ def readme(release: Release, token: Token, data_file: str, kid: str, ticket_chec
         ticket=claims["ticket"],
         ticket_check=ticket_check,
         subject=claims["sub"],
-        rows=f"{release.rows:,}",
+        rows=f"{rows.num_rows:,}",
+        omitted=_omitted(release, rows) if isinstance(rows, OmittedRows) else "",
         jti=token.jti,
         expires_at=token.expires_at,
         data_file=data_file,
         kid=kid,
+    )
+
+
+def _omitted(release: Release, rows: OmittedRows) -> str:
+    spread = sorted(rows.told["spread"].items(), key=lambda item: -item[1])[:3]
+    return _OMITTED.format(
+        pool=f"{release.rows:,}",
+        weight=rows.weight,
+        subsets=rows.told["subsets"],
+        spread=", ".join(f"{100 * share:.2g} % ({name})" for name, share in spread),
     )

@@ -18,6 +18,8 @@ AUDIENCE = "synth-contracts/export"
 LONGEST_LIFE = 86_400
 REQUIRED = ("ticket", "release", "table", "digests", "ledger_head", "mode", "max_uses")
 DIGESTS = ("rows", "contract", "statement")
+#: Beside them, where an export omits a part of the release's rows: of those that it holds.
+EXPORTED = "exported"
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ def iso(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
+def fresh_id() -> str:
+    """A new token's id: 122 random bits as 32 hex digits."""
+    return uuid.uuid4().hex
+
+
 def check_life(ttl: int, table: str) -> None:
     """Refuse a life of ``ttl`` seconds that no token may have. Raises Refused."""
     if not 0 < ttl <= LONGEST_LIFE:
@@ -64,6 +71,8 @@ def issue(
     ledger_head: str,
     ttl: int,
     now: datetime,
+    jti: str,
+    rows: int | None = None,
 ) -> Token:
     """A token of local mode: the subject is the operating-system user, not authenticated.
 
@@ -73,10 +82,13 @@ def issue(
         ticket: what it is for; checked before.
         release: id of the release.
         table: its table.
-        digests: SHA-256 (hex) of ``rows``, of the expanded ``contract`` and of the ``statement``.
+        digests: SHA-256 (hex) of ``rows``, of the expanded ``contract`` and of the ``statement``;
+            where the export omits a part of the rows, also of those ``exported``.
         ledger_head: newest ledger hash at issue; shows a ledger that was cut later.
         ttl: life in seconds, 1 to 86,400.
         now: the clock, read once by the caller.
+        jti: the token's id, 32 hex digits (:func:`fresh_id`).
+        rows: how many the export holds, where it omits a part of the release's.
     """
     check_life(ttl, table)
     issued = int(now.timestamp())
@@ -84,18 +96,19 @@ def issue(
         "iss": ISSUER,
         "aud": AUDIENCE,
         "sub": subject,
-        "jti": uuid.uuid4().hex,
+        "jti": jti,
         "iat": issued,
         "nbf": issued,
         "exp": issued + ttl,
         "ticket": ticket,
         "release": release,
         "table": table,
-        "digests": {name: digests[name] for name in DIGESTS},
+        "digests": {name: digests[name] for name in (*DIGESTS, *(set(digests) & {EXPORTED}))},
         "ledger_head": ledger_head,
         "mode": "local",
         "authenticated": False,
         "max_uses": 1,
+        **({} if rows is None else {"rows": rows}),
     }
     return Token(jwt.issue(claims, key, TYP), claims)
 

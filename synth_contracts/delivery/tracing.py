@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from synth_contracts.delivery.bundle import TOKEN, sha256_file
 from synth_contracts.delivery.journal import ExportRecord, exports
+from synth_contracts.delivery.leak import LeakTrace, trace_leak
 from synth_contracts.errors import Refused, UsageError
 from synth_contracts.signing.jsontext import load_strict, unb64url
 
@@ -20,18 +21,20 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]+\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+")
 _LONGEST_TOKEN = 16_384
 
 
-def trace(registry: Registry, what: str | Path) -> list[ExportRecord]:
+def trace(registry: Registry, what: str | Path) -> list[ExportRecord] | LeakTrace:
     """The exports that ``what`` names, in order of issue; empty when the ledger knows none.
+
+    Of a file that is neither a token nor an exact copy of an exported one: what its rows tell of
+    where it came from (leak.py).
 
     Args:
         registry: the open registry (read-only will do); its ledger is what counts.
         what: a ticket; a token's text, its jti, or a file that holds it; a bundle folder; an
-            exported data file (an exact copy: without fingerprints no other can be traced); a
-            release id or a table.
+            exported data file, or one that was made from it; a release id or a table.
 
     Raises:
         Refused: a token that names an export of this ledger but is not the one issued for it.
-        UsageError: a file that is neither a token nor an exact copy of an exported file.
+        UsageError: a file that nothing can be told of.
     """
     known = exports(registry)
     text = str(what).strip()
@@ -48,7 +51,7 @@ def trace(registry: Registry, what: str | Path) -> list[ExportRecord]:
             )
         return _by_token(known, _token_text(token))
     if _is(path.is_file):
-        return _by_file(known, path)
+        return _by_file(registry, known, path)
     return [
         record
         for record in known.values()
@@ -100,16 +103,12 @@ def _by_token(known: dict[str, ExportRecord], text: str) -> list[ExportRecord]:
     return [record]
 
 
-def _by_file(known: dict[str, ExportRecord], path: Path) -> list[ExportRecord]:
+def _by_file(
+    registry: Registry, known: dict[str, ExportRecord], path: Path
+) -> list[ExportRecord] | LeakTrace:
     text = _token_text(path)
     if _TOKEN.fullmatch(text):
         return _by_token(known, text)
     digest = sha256_file(path)
     found = [record for record in known.values() if record.data_sha256 == digest]
-    if not found:
-        raise UsageError(
-            "this file is no exact copy of an exported file, and an edited copy cannot be traced",
-            where=str(path),
-            mend="trace by ticket, token or bundle",
-        )
-    return found
+    return found or trace_leak(registry, path)

@@ -10,7 +10,8 @@ one that lies in the bundle. Rules, each of which alone refuses:
    released contract's.
 5. The statement's envelope holds, and token, statement and expanded contract name one release,
    one contract and one digest of rows.
-6. The rows of a Parquet or Arrow file have that digest; a CSV file is bound by rule 3.
+6. The rows of a Parquet or Arrow file have that digest; a CSV file is bound by rule 3. Where
+   exports omit a part of the release's rows, the token says which digest counts, and how many.
 """
 
 from __future__ import annotations
@@ -245,21 +246,24 @@ def _check_content(
     text = _read(data, TOKEN).decode("ascii", "replace")
     token = tokens.read(text, keys, at="iat", max_life=life)
     claims = token.claims
-    expected = {
-        "table": bound.table,
-        "release": bound.release,
-        "digests": {
-            "rows": bound.rows_digest,
-            "contract": bound.contract_digest,
-            "statement": digests[STATEMENT],
-        },
+    signed = {
+        "rows": bound.rows_digest,
+        "contract": bound.contract_digest,
+        "statement": digests[STATEMENT],
     }
+    rows_digest, rows = bound.rows_digest, bound.rows
+    if policy.fingerprint:
+        rows_digest = signed[tokens.EXPORTED] = _exported(claims)
+        rows = claims["rows"]
+        if not 0 < rows <= bound.rows:
+            raise Refused("the token is of more rows than were released", where=str(path))
+    expected = {"table": bound.table, "release": bound.release, "digests": signed}
     for name, value in expected.items():
         if claims[name] != value:
             raise Refused(f"token and statement name different {name}", where=str(path))
     file, form = _data_file(path, digests, bound.table)
     if form != "csv":
-        _check_rows(file, bound.rows_digest)
+        _check_rows(file, rows_digest)
     return VerifiedBundle(
         path=path,
         table=bound.table,
@@ -274,12 +278,20 @@ def _check_content(
         ledger_head=claims["ledger_head"],
         mode=claims["mode"],
         format=form,
-        rows=bound.rows,
-        rows_digest=bound.rows_digest,
+        rows=rows,
+        rows_digest=rows_digest,
         contract_digest=bound.contract_digest,
         data_sha256=digests[file.name],
         release_expires_at=bound.expires_at,
     )
+
+
+def _exported(claims: Mapping[str, Any]) -> str:
+    """The digest of the rows that an export holds which omits a part of the release's."""
+    digest = claims["digests"].get(tokens.EXPORTED)
+    if not isinstance(digest, str) or type(claims.get("rows")) is not int:
+        raise Refused("the token does not say which rows this export holds")
+    return digest
 
 
 def _data_file(path: Path, digests: Mapping[str, str], table: str) -> tuple[Path, str]:

@@ -51,6 +51,7 @@ def run_checkpoint(
     sources: Mapping[str, str] | None = None,
     card: Path | None = None,
     beside: Mapping[str, Any] | None = None,
+    thinned: Mapping[str, Any] | None = None,
 ) -> Evaluation:
     """Measure the candidate inside one validation; store its result, build its Data Docs.
 
@@ -66,6 +67,7 @@ def run_checkpoint(
         sources: the marks under which attempts on this source are counted; they are sealed too.
         card: where the report card of this run will lie; the result's page links to it.
         beside: what is told of the releases in ``comparison.earlier``; sealed too.
+        thinned: what is told of the subsets in ``comparison.kept``; sealed too.
 
     Returns:
         The sealed Evaluation. ``validation`` holds ``suite``, ``run_id``, ``evaluated`` (number of
@@ -87,6 +89,7 @@ def run_checkpoint(
         context = open_project(gx_root)
         started = time.perf_counter()
         measuring = Measuring(comparison, progress)
+        measuring.thin(contract.rules, contract.report_only)
         said = {
             "card": None if card is None else os.path.relpath(card, gx_root),
             "columns": [field.name for field in comparison.schema.released],
@@ -110,6 +113,7 @@ def run_checkpoint(
         sources=dict(sources or {}),
         controls=controls,
         beside=dict(beside or {}),
+        thinned=dict(thinned or {}),
     )
     return replace(evaluation, seal=seal(evaluation, secret))
 

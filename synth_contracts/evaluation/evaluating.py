@@ -7,6 +7,7 @@ import operator
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 import pandas as pd
 import pyarrow as pa
@@ -17,6 +18,7 @@ from synth_contracts.contract.expand import settle
 from synth_contracts.contract.model import Contract
 from synth_contracts.evaluation.earlier import read_earlier
 from synth_contracts.evaluation.inputs import Given, Inputs, Unfit, read
+from synth_contracts.evaluation.thinning import Thinning, thin
 from synth_contracts.expectations.measured import Measuring
 from synth_contracts.metrics.measurement import Evaluation, NotMeasured, Result
 from synth_contracts.tables import TableSchema, rows_digest
@@ -97,6 +99,11 @@ def evaluate(
         reason = f"error: {type(error).__name__} while the tables were read; the log has the trace"
         return _unmeasured(contract, tables, seed, reason, controls=controls, error=True)
     contract = _settled(contract, kinds_of(inputs.schema))
+    thinning = Thinning()
+    if contract.export.fingerprint:
+        # not the project's key: these subsets are like those of exports, and none of them
+        key = sha256(b"evaluate %d" % operator.index(seed)).digest()
+        thinning = thin(inputs.arrow["synthetic"], inputs.schema, key=key, run_id="evaluate")
     comparison = metrics.Comparison(
         train=inputs.frames["train"],
         holdout=inputs.frames["holdout"],
@@ -106,9 +113,11 @@ def evaluate(
         seed=operator.index(seed),
         coarsening=Coarsening.of(contract),
         earlier=frames,
+        kept=thinning.kept,
     )
     started = time.perf_counter()
     measuring = Measuring(comparison)
+    measuring.thin(contract.rules, contract.report_only)
     with measuring.ahead(contract.rules, contract.report_only, controls=controls):
         results = {
             rule.id: measuring.measure(rule.metric, rule.column, rule.options)
@@ -120,7 +129,7 @@ def evaluate(
         )
     total = round(time.perf_counter() - started, 4)
     done = assemble(contract, measuring, digests, results, reported, total)
-    return replace(done, controls=found, beside=beside)
+    return replace(done, controls=found, beside=beside, thinned=dict(thinning.record or {}))
 
 
 def _digests(inputs: Inputs, *, has_holdout: bool) -> Digests:

@@ -24,6 +24,7 @@ from synth_contracts.contract.model import Rule
 from synth_contracts.metrics.controls import control, null_beside
 from synth_contracts.metrics.measurement import Measurement, NotMeasured, Result
 from synth_contracts.metrics.record import result_from_json, result_to_json
+from synth_contracts.metrics.thinned import is_rechecked, worst
 from synth_contracts.metrics.threads import Lanes, prompt, single_threaded
 from synth_contracts.metrics.words import title
 
@@ -66,8 +67,28 @@ class Measuring:
         self._progress = progress or (lambda _: None)
         self.timings: dict[str, float] = {}
         self._results: dict[str, Result] = {}
+        self._subsets: dict[str, list[Result]] = {}
         self._fresh: Future[dict[str, Any]] | None = None
         self._lock = Lock()
+
+    def thin(self, rules: Sequence[Rule], reported: Sequence[str]) -> None:
+        """Measure each subset that stands for an export; :meth:`measure` then tells the worst.
+
+        One subset after the other, so that the work on one of them is in memory at a time.
+        """
+        asked = [(rule.metric, rule.column, rule.options) for rule in rules]
+        asked += [(metric, None, {}) for metric in reported]
+        started = time.perf_counter()
+        for number, subset in enumerate(self.comparison.subsets(), 1):
+            self._progress(f"measuring subset {number} of {len(self.comparison.kept)}")
+            for metric, column, options in asked:
+                if not is_rechecked(metric):
+                    continue
+                with single_threaded():
+                    found = _measure(subset, metric, column, dict(options or {}))
+                self._subsets.setdefault(_key(metric, column, options), []).append(found)
+        if self.comparison.kept:
+            self.timings["subsets"] = round(time.perf_counter() - started, 4)
 
     @contextmanager
     def ahead(
@@ -130,12 +151,14 @@ class Measuring:
         traceback.
         """
         options = dict(options or {})
-        key = json.dumps([metric, column, options], sort_keys=True, default=str)
+        key = _key(metric, column, options)
         if key not in self._results:
             self._progress(f"measuring {title(metric, column)}")
             started = time.perf_counter()
             with single_threaded():  # small products on two threads wait more than they compute
                 found = _measure(self.comparison, metric, column, options)
+            if key in self._subsets:
+                found = worst(found, self._subsets[key])
             spent = time.perf_counter() - started
             name = title(metric, column)
             with self._lock:
@@ -169,6 +192,10 @@ class Measuring:
             record = {"reason": f"error: {type(error).__name__}; the log has the trace"}
         self.timings["positive control and null"] = round(time.perf_counter() - started, 4)
         return record
+
+
+def _key(metric: str, column: str | None, options: Mapping[str, Any] | None) -> str:
+    return json.dumps([metric, column, dict(options or {})], sort_keys=True, default=str)
 
 
 def _turn(asked: tuple[str, str | None, Mapping[str, Any]]) -> int:

@@ -7,6 +7,8 @@
 - A broken rule of severity error makes it FAILED, whatever else could not be measured.
 - A contract without a privacy rule of severity error comes to no verdict.
 - Attempt n is judged on bounds that hold at 1 - .05 / n; one of a lower level is "not measured".
+- Where exports omit a part of the rows, fidelity and properties of the table were measured on
+  subsets as well.
 - A run is blind when a leak of the contract's ``blindAbove`` entities could have passed unseen, or
   nobody tried. Under the preset strict a blind run comes to no verdict.
 """
@@ -24,7 +26,9 @@ from synth_contracts.gate.holding import finite, is_attempt, why_unjudged, withi
 from synth_contracts.gate.verdict import Outcome, Reason, RuleState, RuleStatus, Verdict
 from synth_contracts.gate.words import reason_text
 from synth_contracts.metrics.measurement import Evaluation, Measurement
+from synth_contracts.metrics.thinned import is_rechecked, is_worst_of
 from synth_contracts.metrics.words import title
+from synth_contracts.omission import SUBSETS, is_told
 
 
 def judge(contract: Contract, evaluation: Evaluation) -> Verdict:
@@ -96,9 +100,28 @@ def _faults(contract: Contract, evaluation: Evaluation) -> list[str]:
     extra = [rule_id for rule_id in evaluation.results if rule_id not in asked]
     if extra:
         faults.append(f"rules were evaluated that the contract does not hold: {', '.join(extra)}")
+    faults += _unthinned(contract, evaluation)
     if not any(r.family == "privacy" and r.severity == "error" for r in contract.rules):
         faults.append("the contract has no privacy rule of severity error")
     return faults
+
+
+def _unthinned(contract: Contract, evaluation: Evaluation) -> list[str]:
+    """Why nobody knows how exports fare that each omit a part of what was evaluated."""
+    if not contract.export.fingerprint:
+        return []
+    if not is_told(evaluation.thinned):
+        return [
+            "each export omits a part of the rows (export.fingerprint), and no subset was looked at"
+        ]
+    alone = [
+        rule.id
+        for rule in contract.rules
+        if is_rechecked(rule.metric)
+        and isinstance(evaluation.results.get(rule.id), Measurement)
+        and not is_worst_of(evaluation.results[rule.id], SUBSETS)
+    ]
+    return [f"measured on the whole alone, not on subsets: {', '.join(alone)}"] if alone else []
 
 
 def _state(rule: Rule, result: Any, attempt: int) -> RuleState:

@@ -21,6 +21,7 @@ from synth_contracts.generate.protect import Protected, protect
 from synth_contracts.generate.protection import touched
 from synth_contracts.generate.reshape import Reshaped
 from synth_contracts.metrics.threads import single_threaded
+from synth_contracts.omission import pool_rows
 from synth_contracts.tables.schema import TableSchema
 
 
@@ -191,15 +192,24 @@ def rows_asked(
     """How many rows a contract asks for; None for the number that a guarantee releases.
 
     ``generator.rows``, else as many as the source has; with a ``period`` in proportion to its days
-    and those from train's first to its last.
+    and those from train's first to its last. With a fingerprint that is about what one
+    export holds, and the pool is as much larger as exports omit of it; a number that a guarantee
+    releases is the pool's.
 
     Raises:
         GenerationError: a period, and no time in train to count its days by.
     """
+    if contract.generator.rows is None and contract.generator.guarantee is not None:
+        return None  # neither the source's number nor its days may be looked at
+    rows = _rows_of_one(contract, train, schema, source_rows)
+    return pool_rows(rows) if contract.export.fingerprint else rows
+
+
+def _rows_of_one(
+    contract: Contract, train: pd.DataFrame, schema: TableSchema, source_rows: int
+) -> int:
     if contract.generator.rows is not None:
         return contract.generator.rows
-    if contract.generator.guarantee is not None:
-        return None  # neither the source's number nor its days may be looked at
     period = contract.generator.period
     if period is None:
         return source_rows

@@ -7,7 +7,8 @@ or columns.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from threading import RLock
 from typing import Any
 
@@ -40,6 +41,8 @@ class Comparison:
             canonical frame; None where nobody kept them.
         earlier: canonical frames of earlier releases of the same source, each with those columns
             of the schema that it released; what they give away counts with the candidate.
+        kept: of each subset that stands for an export, which rows of ``synthetic`` it keeps (bool);
+            empty where exports hold all rows.
         brief: only values and their intervals are asked. Metrics may leave out floors and details
             that cost more than the rest; a rule that judges by a missing floor is not evaluated.
     """
@@ -54,6 +57,7 @@ class Comparison:
     coarsening: Coarsening | None = None
     uncoarsened: pd.DataFrame | None = None
     earlier: tuple[pd.DataFrame, ...] = ()
+    kept: tuple[np.ndarray, ...] = ()
     brief: bool = False
     _matched: dict[tuple[int, bool], matching.Three] = field(
         default_factory=dict, init=False, repr=False
@@ -63,6 +67,18 @@ class Comparison:
     def rng(self, label: str) -> np.random.Generator:
         """The random stream of that name: the same for the same seed, whoever asked before."""
         return np.random.default_rng([self.seed, cells.text_seed(label)])
+
+    def subsets(self) -> Iterator[Comparison]:
+        """The comparison of each subset of ``kept``, made when it is asked for."""
+        for kept in self.kept:
+            whole = self.uncoarsened
+            yield replace(
+                self,
+                synthetic=self.synthetic[kept].reset_index(drop=True),
+                uncoarsened=None if whole is None else whole[kept].reset_index(drop=True),
+                earlier=(),
+                kept=(),
+            )
 
     @once
     def _sides(self) -> tuple[Side, ...]:

@@ -123,6 +123,9 @@ class Evaluation:
     ``not_compared`` (no column in common) and ``other_split`` (whose training rows may be in this
     holdout); and ``revoked``, how many that had been exported were left out. Empty where nobody
     looked for any.
+    ``thinned`` tells of the subsets that stand for exports, which omit a part of the candidate
+    (omission/subsets.py); fidelity and properties of the table were measured on each. Empty where
+    exports hold all rows.
     """
 
     contract_digest: str
@@ -145,6 +148,7 @@ class Evaluation:
     kinds: Mapping[str, str] = field(default_factory=dict)
     controls: Mapping[str, Any] | None = None
     beside: Mapping[str, Any] = field(default_factory=dict)
+    thinned: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def measurements(self) -> tuple[Result, ...]:

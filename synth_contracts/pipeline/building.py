@@ -14,6 +14,7 @@ from synth_contracts.coarsening import Coarsening
 from synth_contracts.contract import Contract
 from synth_contracts.errors import SynthContractsError
 from synth_contracts.evaluation.checkpoint import run_checkpoint
+from synth_contracts.evaluation.thinning import Thinning, thin
 from synth_contracts.gate import Outcome, judge
 from synth_contracts.generate import Produced, Spend, generate, rows_asked
 from synth_contracts.metrics import Comparison
@@ -70,6 +71,8 @@ def build(
     run_id = run_id_of(contract, ready.fingerprint)
     if contract.generator.save_model:
         keys.model_key(create=True)  # refused before the fit, not after
+    if contract.export.fingerprint:
+        keys.fingerprint_key(create=True)  # likewise
 
     schema = ready.source.schema
     train = canonical(ready.split.train, schema)
@@ -125,6 +128,10 @@ def gate(made: Candidate) -> BuildResult:
         )
         candidate = staged(settings.target.work, contract.table, run_id)
     with clock.step("evaluate", f"measuring {len(contract.rules)} rules"):
+        thinning = Thinning()
+        if contract.export.fingerprint:
+            key = keys.fingerprint_key(create=False)
+            thinning = thin(candidate, schema, key=key, run_id=run_id)
         comparison = Comparison(
             train=canonical(ready.split.train, schema),
             holdout=canonical(ready.split.holdout, schema),
@@ -136,6 +143,7 @@ def gate(made: Candidate) -> BuildResult:
             coarsening=Coarsening.of(contract),
             uncoarsened=produced.uncoarsened,
             earlier=earlier.frames,
+            kept=thinning.kept,
         )
         evaluation = run_checkpoint(
             contract,
@@ -152,6 +160,7 @@ def gate(made: Candidate) -> BuildResult:
             sources=ready.sources,
             card=card_folder(settings, contract.table, run_id) / "report-card.html",
             beside=earlier.record,
+            thinned=thinning.record,
         )
         verdict = judge(contract, evaluation)
     notes = list(produced.notes)

@@ -21,6 +21,7 @@ KINDS = frozenset({
     "attempt", "promoted", "flagged", "flag_cleared", "revoked", "expired", "approved",
     "budget_spent",
     "export_issued", "export_started", "export_sealed", "export_delivered", "export_aborted",
+    "fingerprint_refused",
 })  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from synth_contracts.errors import Refused
 from synth_contracts.evaluation.seal import sealed
 from synth_contracts.gate import Outcome, Verdict, judge
 from synth_contracts.metrics.measurement import Evaluation
+from synth_contracts.omission import identity
 from synth_contracts.release.attempts import DECLARED, check_attempts, source_key
 from synth_contracts.release.beside import stand_beside
 from synth_contracts.release.records import Release
@@ -94,6 +95,7 @@ def promote(
         _check_rows(registry, contract, evaluation, rows)
         _check_attempt(registry, contract, evaluation, fingerprint)
         _check_beside(registry, contract, evaluation)
+        _check_thinned(contract, evaluation, keys, run_id)
         return _write(
             registry,
             contract,
@@ -183,6 +185,19 @@ def _check_beside(registry: Registry, contract: Contract, evaluation: Evaluation
         )
 
 
+def _check_thinned(
+    contract: Contract, evaluation: Evaluation, keys: KeyFolder, run_id: str
+) -> None:
+    """Refuse subsets that another key or another run drew than exports of this release will be.
+
+    That there were enough of them is for the verdict to say.
+    """
+    if not contract.export.fingerprint:
+        return
+    if evaluation.thinned.get("key") != identity(keys.fingerprint_key(create=False), run_id):
+        raise _refused(contract, "its subsets were not drawn under this project's key for this run")
+
+
 def _marks(contract: Contract, evaluation: Evaluation) -> dict[str, str]:
     return {**evaluation.sources, DECLARED: source_key(contract)}
 
@@ -245,6 +260,7 @@ def _write(
             "verdict": verdict_summary(verdict, numbers=not withholds(contract, "analyst")),
             "cards": card_digests,
             **{name: provenance[name] for name in PROVENANCE},
+            **({"fingerprint": dict(evaluation.thinned)} if contract.export.fingerprint else {}),
             "mode": provenance.get("mode", "local"),
             "ledger": {"registry": registry.id, "prev": registry.head()},
         },

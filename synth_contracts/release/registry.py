@@ -309,6 +309,32 @@ class Registry:
             )
             yield rows
 
+    @contextmanager
+    def stored(self, release: Release) -> Iterator[StoredRows]:
+        """The rows of a release of any status as they are stored, not checked."""
+        with sql.released_rows(self._database, release.table, release.id) as rows:
+            yield rows
+
+    @contextmanager
+    def kept(self, release: Release) -> Iterator[StoredRows]:
+        """The rows of a release of any status, once they are those that the ledger names.
+
+        For looking back: what may be exported is for :meth:`verified` and ``check_live`` to say.
+        Nothing of them is checked in :meth:`stored`.
+
+        Raises:
+            Refused: (exit 5) the rows are gone, or others than were released.
+        """
+        promoted = {e.body["release_id"]: e.body["rows_digest"] for e in self.entries("promoted")}
+        with self.stored(release) as rows:
+            if rows.digest() != promoted.get(release.id):
+                raise Refused(
+                    f"the stored rows of release {release.id} are not those that were released",
+                    where=release.table,
+                    mend="put back the newest copy of published.duckdb that this tool wrote",
+                )
+            yield rows
+
     def released(self, table: str) -> Release:
         """The newest release of a table.
 

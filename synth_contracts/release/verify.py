@@ -30,6 +30,17 @@ def statement_digest(envelope: Mapping[str, Any]) -> str:
     return sha256(dump_canonical(dict(envelope)))
 
 
+def signed_fingerprint(release: Release, keys: Mapping[str, PublicKey]) -> Mapping[str, Any]:
+    """What the signed statement tells of the fingerprint (omission/subsets.py); empty without one.
+
+    Raises:
+        Refused: the statement is not signed by one of ``keys``.
+    """
+    predicate = open_envelope(dict(release.statement), keys).get("predicate")
+    told = predicate.get("fingerprint") if isinstance(predicate, Mapping) else None
+    return told if isinstance(told, Mapping) else {}
+
+
 def check_release(
     release: Release,
     rows: int,

@@ -46,6 +46,7 @@ from synth_contracts.signing.private import write_private
 
 _SIGNING, _PUBLIC, _SECRET, _LOCK = "signing.pem", "public.jwks.json", "split.key", ".lock"
 _MODEL = "model.key"
+_FINGERPRINT = "fingerprint.key"
 _HEAD_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _HEAD = re.compile(r"[0-9a-f]{64}")
 SECRET_BYTES = 32
@@ -246,6 +247,34 @@ class KeyFolder:
                         f"the key of kept models cannot be written: {error.strerror}",
                         where=str(self.path),
                         mend="make the key folder writable, or take saveModel out",
+                    ) from error
+            return found
+
+    def fingerprint_key(self, *, create: bool) -> bytes:
+        """The 32 secret bytes that say what each export omits; made where ``create`` is set.
+
+        Raises:
+            Refused: missing and ``create`` is False, readable by others, damaged, or not writable.
+        """
+        with self._lock():
+            found = self._hex(_FINGERPRINT)
+            if found is None and not create:
+                raise Refused(
+                    "there is no key of fingerprints",
+                    where=str(self.path / _FINGERPRINT),
+                    mend="put back the key folder that the release was built with; without it "
+                    "no leak of its exports can be traced, and a build with --full-refresh makes "
+                    "a new release with a new key",
+                )
+            if found is None:
+                found = secrets.token_bytes(SECRET_BYTES)
+                try:
+                    self._write(_FINGERPRINT, found.hex().encode() + b"\n")
+                except OSError as error:
+                    raise Refused(
+                        f"the key of fingerprints cannot be written: {error.strerror}",
+                        where=str(self.path),
+                        mend="make the key folder writable, or take export.fingerprint out",
                     ) from error
             return found
 

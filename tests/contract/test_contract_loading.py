@@ -222,7 +222,7 @@ BENT = {
     "formats": ([("[parquet, csv]", "[parquet, xlsx]")], "76:26", "`xlsx`", "csv"),
     "no format": ([("[parquet, csv]", "[]")], "76:16", "at least 1 items", ""),
     "export role": ([("roles: [synthetic_analyst]", "roles: [synthetic_analist]")], "79:15", "does not hold", "`synthetic_analyst`"),
-    "fingerprint": ([("fingerprint: false", "fingerprint: true")], "84:20", "not available yet", "false"),
+    "fingerprint": ([("fingerprint: false", "fingerprint: {share: 0.1}")], "84:20", "true or false", ""),
     "no attempts": ([("maxAttempts: 5", "maxAttempts: 0")], "83:20", "at least 1", ""),
     "vendor": ([("vendor: synth-contracts", "vendor: synth-contract")], "46:17", "unknown vendor", "`synth-contracts`"),
     "section": ([("property: synthetic", "property: synthetics")], "45:19", "unknown section", "`synthetic`"),

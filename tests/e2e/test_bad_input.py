@@ -396,6 +396,20 @@ def existing_copy(fresh, built) -> int:
 
 
 @case
+def untraceable_file(fresh, built) -> int:
+    path = built.folder / "leak.csv"
+    path.write_text("colour,weight\nred,3\n")
+    return built.run("trace", str(path))
+
+
+@case
+def unmarked_release(fresh, built) -> int:
+    path = built.folder / "leak.csv"
+    path.write_text("amount,n_items\n3.5,2\n")
+    return built.run("trace", str(path))
+
+
+@case
 def blank_reason(fresh, built) -> int:
     return built.run("revoke", "transactions", "--reason", " ")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -20,8 +21,10 @@ from synth_contracts.cli.main import run
 from synth_contracts.contract import Contract, Rule, load_contract, settle
 from synth_contracts.delivery import Bundle, export
 from synth_contracts.evaluation.seal import seal
+from synth_contracts.evaluation.thinning import thin
 from synth_contracts.gate import judge
 from synth_contracts.metrics.measurement import Evaluation, Measurement
+from synth_contracts.omission import SUBSETS
 from synth_contracts.release import Registry, Release, promote, record_attempt
 from synth_contracts.signing import KeyFolder, derive
 from synth_contracts.tables import duckdb_types, resolve, rows_digest
@@ -41,7 +44,7 @@ schema:
     customProperties:
       - property: synthetic
         vendor: synth-contracts
-        value: {{preset: standard, roles: {{entityKey: household}}}}
+        value: {{preset: standard, k: {k}, roles: {roles}}}
 customProperties:
   - property: export
     vendor: synth-contracts
@@ -98,6 +101,7 @@ def _passing(rule: Rule) -> Measurement:
         bound_upper=value,
         floor=0.0,
         ceiling=1.0,
+        details={"subsets": {"whole": value, "values": [value] * SUBSETS}},
     )
 
 
@@ -110,6 +114,9 @@ class House:
     _runs: int = field(default=0)
     #: of the contracts that are written, such as ``value: 90, unit: d``
     retention: str = ""
+    #: of the contracts that are written
+    roles: str = "{entityKey: household}"
+    k: int = 10
 
     def __post_init__(self) -> None:
         self.root.mkdir(exist_ok=True)
@@ -136,18 +143,20 @@ class House:
     def registry(self, **options: Any) -> AbstractContextManager[Registry]:
         return Registry.open(self.published, self.keys, clock=lambda: self.now, **options)
 
-    def contract(self, table: str, policy: str = POLICY) -> Contract:
+    def contract(self, table: str, policy: str = POLICY, data: pa.Table | None = None) -> Contract:
         path = self.root / f"{table}.odcs.yaml"
         kept = f"slaProperties: [{{property: retention, {self.retention}}}]\n"
         path.write_text(
             CONTRACT.format(
                 table=table,
                 policy="{" + policy + "}",
+                roles=self.roles,
+                k=self.k,
                 retention=kept if self.retention else "",
             )
         )
         loaded = load_contract(path)
-        schema = resolve(loaded, duckdb_types(rows()))
+        schema = resolve(loaded, duckdb_types(rows() if data is None else data))
         return settle(loaded, {f.name: str(f.kind) for f in schema.fields})
 
     def release(
@@ -169,7 +178,7 @@ class House:
         """Staged rows that passed every rule, with all that a promotion asks for beside them."""
         self._runs += 1
         data = rows() if data is None else data
-        contract = self.contract(table, policy)
+        contract = self.contract(table, policy, data)
         run_id = f"{table}-run{self._runs}"
         digest = stage(self.root / "work.duckdb", table, run_id, data)
         if digest != rows_digest(data):
@@ -186,6 +195,7 @@ class House:
             entities_train=20,
             entities_holdout=20,
             results={rule.id: _passing(rule) for rule in contract.rules},
+            thinned=self._thinned(contract, data, run_id),
             validation={"run_id": run_id},
             attempt=attempt,
         )
@@ -211,6 +221,14 @@ class House:
             "cards": {"owner": card, "analyst": card},
             "keys": self.keys,
         }
+
+    def _thinned(self, contract: Contract, data: pa.Table, run_id: str) -> Mapping[str, Any]:
+        """What the build tells of the subsets; nothing without a fingerprint."""
+        if not contract.export.fingerprint:
+            return {}
+        key = self.keys.fingerprint_key(create=True)
+        schema = resolve(contract, duckdb_types(data))
+        return thin(data, schema, key=key, run_id=run_id).record or {}
 
     def block(self, table: str, fingerprint: str = "77" * 32) -> None:
         """Record a build that did not pass."""
