@@ -159,7 +159,25 @@ def _standard(found: dict[str, Any]) -> list[str]:
     for table in TABLES:
         lines.append(_outcomes(table, _builds(found, f"standard-{table}-")))
     lines += ["", "Asked: at least 9 of 10 promoted on each.", ""]
-    return [*lines, *_controls(_builds(found, "standard-baskets-"))]
+    return [*lines, *_recognized(found), *_controls(_builds(found, "standard-baskets-"))]
+
+
+def _recognized(found: dict[str, Any]) -> list[str]:
+    """How often the lower bound of recognized_entities says more than chance."""
+    lines = ["Entities recognised beyond chance, by the lower 95 % bound of recognized_entities over these "
+             "builds ([calibration.md](calibration.md), strict: how often it is above 0 for real rows that "
+             "nobody learned from):", "",
+             "| table | builds | bound above 0 | those bounds (seed) |", "|---|---|---|---|"]  # fmt: skip
+    for table in TABLES:
+        bounds = [
+            (rule["number"], int(seed))
+            for seed, body in _builds(found, f"standard-{table}-")
+            for rule in body["rules"]
+            if rule["metric"] == "recognized_entities" and rule["number"] is not None
+        ]
+        above = [f"{bound:.1f} ({seed})" for bound, seed in bounds if bound > 0]
+        lines.append(f"| {table} | {len(bounds)} | {len(above)} | {', '.join(above) or '-'} |")
+    return [*lines, ""]
 
 
 def _outcomes(table: str, done: list[tuple[str, dict[str, Any]]]) -> str:
