@@ -39,7 +39,7 @@ SECTIONS: dict[str, dict[str, int] | None] = {
     "canaries": None,  # tests/e2e/test_quiet.py plants values in a build of its own
     "lockdown": {"only": 1},
     "names": {"builds": 0, "malformed": 30, "scalars": 20},
-    "disk": {"limits": 3, "full": 2, "builds": 0},
+    "disk": {"limits": 2, "full": 1, "builds": 0},
     "kills": {"kills": 1},
     "flips": {"flips": 42},
     "leaks": {"leaks": 2, "exports": 1, "unmarked": 3, "households": 400},

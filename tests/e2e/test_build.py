@@ -77,18 +77,6 @@ def test_one_table_by_name_and_an_unknown_one(built, capsys) -> None:
     assert "did you mean 'transactions'" in capsys.readouterr().err
 
 
-def test_attempts_run_out_and_an_approval_opens_them(built, capsys) -> None:
-    """Each new seed is a new attempt; after maxAttempts (5) blocked ones a build is refused."""
-    path = built.folder / "contracts" / "transactions_gan.odcs.yaml"
-    text = path.read_text()
-    shared = next(line for line in text.splitlines() if "maxAttempts" in line)
-    path.write_text(text.replace(shared, shared.split("maxAttempts")[0] + "maxAttempts: 1"))
-    assert built.run("build", "transactions_gan") == 5
-    assert "attempt" in capsys.readouterr().out
-    assert built.run("ledger", "approve", "transactions_gan", "--reason", "looked at") == 0
-    assert built.run("build", "transactions_gan") == 1
-
-
 @pytest.mark.parametrize("command", [["ls"], ["report", "transactions"], ["ledger", "list"]])
 def test_reading_commands_work(built, capsys, command: list[str]) -> None:
     assert built.run(*command) == 0
