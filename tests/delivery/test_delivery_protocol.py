@@ -44,9 +44,8 @@ def test_when_the_ledger_cannot_be_written_nothing_is_exported(
     )
 
 
-def test_when_not_even_the_end_can_be_written_the_next_export_settles_it(
-    released: Any, monkeypatch
-) -> None:
+def _write_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full once an export has started."""
     write = Registry.write
 
     def broken(self: Registry, kind: str, *rest: Any) -> Any:
@@ -55,12 +54,28 @@ def test_when_not_even_the_end_can_be_written_the_next_export_settles_it(
         return write(self, kind, *rest)
 
     monkeypatch.setattr(Registry, "write", broken)
+
+
+def test_when_not_even_the_end_can_be_written_the_next_export_settles_it(
+    released: Any, monkeypatch
+) -> None:
+    _write_no_end(monkeypatch)
     with pytest.raises(WarehouseError):
         released.export()
     assert released.left_behind() == []
     assert statuses(released) == ["started"]
     monkeypatch.undo()
     released.export()
+    assert statuses(released) == ["aborted", "delivered"]
+
+
+def test_an_open_registry_settles_it_as_well(released: Any, monkeypatch) -> None:
+    with released.registry() as registry:
+        _write_no_end(monkeypatch)
+        with pytest.raises(WarehouseError):
+            released.export_with(registry)
+        monkeypatch.undo()
+        released.export_with(registry)
     assert statuses(released) == ["aborted", "delivered"]
 
 

@@ -261,6 +261,13 @@ def _token(changes: dict[str, Any]) -> Callable[[Path, Any], None]:
     return forge
 
 
+def _an_hour(bundle: Path, exported: Exported) -> None:
+    """Longer than the contract allows, shorter than any token may live."""
+    path = bundle / "data" / "token.jwt"
+    claims = tokens.read(path.read_text(), exported.keys.public_keys(), at="iat").claims
+    _token({"exp": claims["iat"] + 3600})(bundle, exported)
+
+
 def _statement(change: Callable[[dict[str, Any]], object]) -> Callable[[Path, Any], None]:
     """A changed statement signed by us, with a token that names it."""
 
@@ -308,6 +315,7 @@ RESIGNED: dict[str, tuple[Callable[[Path, Any], None], str]] = {
     "a token for another release": (_token({"release": "transactions-run9"}), "different release"),
     "a token for another table": (_token({"table": "customers"}), "different table"),
     "a token for a longer life": (_token({"exp": 2_000_000_000}), "life"),
+    "a token for longer than the contract allows": (_an_hour, "life"),
     "a token without a ticket": (_token({"ticket": None}), "lacks ticket"),
     "a token without digests": (_token({"digests": {}}), "no digests"),
     "a token of another kind": (_rewrite("token.jwt", lambda _: b"none"), "compact form"),

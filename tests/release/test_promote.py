@@ -270,6 +270,11 @@ def test_no_other_door(released: Any, door: Callable[[Any], dict[str, Any]]) -> 
         assert registry.verify_release("transactions").id == "run-1"
 
 
+def test_a_contract_that_was_loosened_after_the_run_is_told_as_such(released: Any) -> None:
+    with released.registry() as registry, pytest.raises(Refused, match="made for another contract"):
+        promote(registry, **_loosened_after_the_run(released))
+
+
 def test_a_dropped_candidate_cannot_be_promoted(world: Any) -> None:
     world.release("run-1")
     arguments = world.arguments("run-2")
