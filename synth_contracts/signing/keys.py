@@ -230,25 +230,13 @@ class KeyFolder:
         Raises:
             Refused: missing and ``create`` is False, readable by others, damaged, or not writable.
         """
-        with self._lock():
-            found = self._hex(_MODEL)
-            if found is None and not create:
-                raise Refused(
-                    "there is no key of kept models",
-                    where=str(self.path / _MODEL),
-                    mend="use the key folder that the model was kept with, or build again",
-                )
-            if found is None:
-                found = secrets.token_bytes(SECRET_BYTES)
-                try:
-                    self._write(_MODEL, found.hex().encode() + b"\n")
-                except OSError as error:
-                    raise Refused(
-                        f"the key of kept models cannot be written: {error.strerror}",
-                        where=str(self.path),
-                        mend="make the key folder writable, or take saveModel out",
-                    ) from error
-            return found
+        return self._kept(
+            _MODEL,
+            "key of kept models",
+            create=create,
+            lost="use the key folder that the model was kept with, or build again",
+            instead="take saveModel out",
+        )
 
     def fingerprint_key(self, *, create: bool) -> bytes:
         """The 32 secret bytes that say what each export omits; made where ``create`` is set.
@@ -256,25 +244,31 @@ class KeyFolder:
         Raises:
             Refused: missing and ``create`` is False, readable by others, damaged, or not writable.
         """
+        return self._kept(
+            _FINGERPRINT,
+            "key of fingerprints",
+            create=create,
+            lost="put back the key folder that the release was built with; without it "
+            "no leak of its exports can be traced, and a build with --full-refresh makes "
+            "a new release with a new key",
+            instead="take export.fingerprint out",
+        )
+
+    def _kept(self, name: str, what: str, *, create: bool, lost: str, instead: str) -> bytes:
+        """32 secret bytes of a file of their own; ``lost`` and ``instead`` are mends."""
         with self._lock():
-            found = self._hex(_FINGERPRINT)
+            found = self._hex(name)
             if found is None and not create:
-                raise Refused(
-                    "there is no key of fingerprints",
-                    where=str(self.path / _FINGERPRINT),
-                    mend="put back the key folder that the release was built with; without it "
-                    "no leak of its exports can be traced, and a build with --full-refresh makes "
-                    "a new release with a new key",
-                )
+                raise Refused(f"there is no {what}", where=str(self.path / name), mend=lost)
             if found is None:
                 found = secrets.token_bytes(SECRET_BYTES)
                 try:
-                    self._write(_FINGERPRINT, found.hex().encode() + b"\n")
+                    self._write(name, found.hex().encode() + b"\n")
                 except OSError as error:
                     raise Refused(
-                        f"the key of fingerprints cannot be written: {error.strerror}",
+                        f"the {what} cannot be written: {error.strerror}",
                         where=str(self.path),
-                        mend="make the key folder writable, or take export.fingerprint out",
+                        mend=f"make the key folder writable, or {instead}",
                     ) from error
             return found
 

@@ -101,7 +101,7 @@ def test_the_same_token_holds_the_same_rows(marked: House) -> None:
             )
     assert one == again != other
     with marked.registry(read_only=True) as registry:
-        record = next(iter(trace(registry, "DATA-1")))  # type: ignore[arg-type]
+        record = next(iter(trace(registry, "DATA-1")))  # type: ignore[arg-type]  # a ticket: rows
     with marked.registry() as registry, registry.verified(release) as rows:
         assert omit(release, rows, marked.keys, record.jti).digest() == record.rows_digest
 
@@ -126,7 +126,7 @@ def test_a_bundle_verifies_for_its_own_rows(marked: House, ticket: str, pool: pa
     found = verify_bundle(marked.root / "exports" / ticket, marked.keys)
     assert found.rows < 0.93 * pool.num_rows
     with marked.registry(read_only=True) as registry:
-        (record,) = trace(registry, ticket)  # type: ignore[misc]
+        (record,) = trace(registry, ticket)  # type: ignore[misc]  # a ticket: rows
     assert (record.rows, record.rows_digest) == (found.rows, found.rows_digest)
 
 

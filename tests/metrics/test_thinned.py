@@ -23,7 +23,7 @@ def one(value: float, **changes: object) -> Measurement:
         compared_with="holdout", lower=value - 0.1, upper=value + 0.1, bound_upper=value + 0.05,
         floor=0.02, ceiling=1.0, details={"kept": 1},
     )  # fmt: skip
-    return replace(base, **changes)  # type: ignore[arg-type]
+    return replace(base, **changes)  # type: ignore[arg-type]  # any field
 
 
 def test_no_judged_number_is_better_than_that_of_a_part() -> None:

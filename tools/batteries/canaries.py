@@ -12,7 +12,6 @@ import os
 import random
 import signal
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
 
@@ -221,8 +220,7 @@ def _killed(outcome: Outcome, place: Ground, rng: random.Random) -> None:
 
 
 def _dies(root: str, words: tuple[str, ...], seconds: float) -> None:
-    kill: Callable[[], None] = lambda: os.kill(os.getpid(), signal.SIGKILL)  # noqa: E731
-    timer = threading.Timer(seconds, kill)
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL))
     timer.daemon = True
     timer.start()
     os._exit(run(["--project", root, *words]))

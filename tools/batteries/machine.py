@@ -340,18 +340,24 @@ class Machine(RuleBasedStateMachine):
                     raise AssertionError("a token was used twice")
         self._check("token again", changed=False)
 
-    @rule()
-    def edited(self) -> None:
-        """Invariant 1: a row edited with plain DuckDB is not exported; then it is put back."""
+    @contextmanager
+    def _altered(self, statement: str) -> Iterator[None]:
+        """The registry after a statement of plain DuckDB; afterwards all is as it was."""
         kept = self.folder / "kept"
         shutil.copytree(self.house.root, kept)
         with duckdb.connect(str(self.house.published)) as connection:
-            connection.execute(
-                f'UPDATE release_data."{TABLE}__{self.model.newest}" SET amount = amount + 1'
-            )
-        answer = self.place.export("DATA-3")
+            connection.execute(statement)
+        yield
         shutil.rmtree(self.house.root)
         kept.rename(self.house.root)
+
+    @rule()
+    def edited(self) -> None:
+        """Invariant 1: a row edited with plain DuckDB is not exported; then it is put back."""
+        with self._altered(
+            f'UPDATE release_data."{TABLE}__{self.model.newest}" SET amount = amount + 1'
+        ):
+            answer = self.place.export("DATA-3")
         must(answer.fault(5) is None, answer.fault(5))
         self._check("edited", changed=False)
 
@@ -359,15 +365,10 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def ledger_cut(self) -> None:
         """Invariant 9: without its newest entry nothing is exported or looked up."""
-        kept = self.folder / "kept"
-        shutil.copytree(self.house.root, kept)
-        with duckdb.connect(str(self.house.published)) as connection:
-            connection.execute(
-                "DELETE FROM registry.ledger WHERE seq = (SELECT max(seq) FROM registry.ledger)"
-            )
-        answers = self.place.export("DATA-3"), self.place.command("ledger", "verify")
-        shutil.rmtree(self.house.root)
-        kept.rename(self.house.root)
+        with self._altered(
+            "DELETE FROM registry.ledger WHERE seq = (SELECT max(seq) FROM registry.ledger)"
+        ):
+            answers = self.place.export("DATA-3"), self.place.command("ledger", "verify")
         for answer in answers:
             must(answer.code == 5, answer)
         self._check("ledger cut", changed=False)
