@@ -14,7 +14,7 @@ WORKERS ?= 2
 PIP    := PIP_DISABLE_PIP_VERSION_CHECK=1 "$(BIN)/python" -m pip install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types layers tests spark shows dp calibrate sabotage battery benchmarks generators clean
+.PHONY: help setup demo test lint types layers tests slow spark shows dp calibrate sabotage battery benchmarks generators clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -43,8 +43,11 @@ types: setup ## mypy, strict on the package
 layers: setup ## import-linter: rooms import in one direction only
 	"$(BIN)/lint-imports" --no-cache
 
-tests: setup ## pytest, two workers
-	OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n $(WORKERS) --no-loadscope-reorder
+tests: setup ## pytest, two workers, without the tests that `make slow` runs
+	OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n $(WORKERS) --no-loadscope-reorder -m "not slow"
+
+slow: setup ## the tests that take long: further tables, networks and crash points
+	OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n $(WORKERS) --no-loadscope-reorder -m slow
 
 spark: $(SPARK)/.installed ## tests over Spark batches; needs Java 17; makes an environment of its own
 	"$(SPARK)/bin/python" -m pytest tests/spark

@@ -16,7 +16,14 @@ from synth_contracts.delivery import accusing, exporting, verify
 from synth_contracts.release import Registry, registry
 from synth_contracts.signing import jwt
 
-FAST = [name for name, numbers in battery.SECTIONS.items() if numbers is not None]
+#: their checks have tests of their own in `make test`: test_full_disk.py, release/test_crash.py and
+#: delivery/test_delivery_protocol.py
+DEAR = ("disk", "kills", "machine")
+FAST = [
+    pytest.param(name, marks=pytest.mark.slow if name in DEAR else ())
+    for name, numbers in battery.SECTIONS.items()
+    if numbers is not None
+]
 
 
 @pytest.mark.parametrize("name", FAST)

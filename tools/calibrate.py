@@ -319,6 +319,12 @@ def _imports(path: Path) -> Iterator[Path]:
 
 
 @functools.cache
+def _read_once(path: Path) -> tuple[str, tuple[Path, ...]]:
+    """Code and imports of a module; most modules stand behind most metrics."""
+    return _code(path), tuple(_imports(path))
+
+
+@functools.cache
 def _module_digest(path: Path) -> str:
     seen, todo = set(), [path]
     while todo:
@@ -326,8 +332,8 @@ def _module_digest(path: Path) -> str:
         # the registry only lists: what it lists would make every metric depend on every other
         if one not in seen and one != PACKAGE / "metrics" / "registry.py":
             seen.add(one)
-            todo += _imports(one)
-    text = "\n".join(f"{file.relative_to(PACKAGE)}\n{_code(file)}" for file in sorted(seen))
+            todo += _read_once(one)[1]
+    text = "\n".join(f"{file.relative_to(PACKAGE)}\n{_read_once(file)[0]}" for file in sorted(seen))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -95,7 +95,7 @@ class SdvRows:
         from sdv import single_table
         from sdv.metadata import Metadata
 
-        kinds = {f"c{i}": {"sdtype": column.sdtype} for i, column in enumerate(self._columns)}
+        kinds = {f"c{i}": column.metadata for i, column in enumerate(self._columns)}
         metadata = Metadata.load_from_dict({"tables": {TABLE: {"columns": kinds}}})
         ours: dict[str, Any] = {"enforce_min_max_values": False}
         if self._spec.type != "gaussian_copula":

@@ -138,7 +138,7 @@ class SdvSequences:
         from sdv.metadata import Metadata
         from sdv.sequential import PARSynthesizer
 
-        kinds = {name: {"sdtype": column.sdtype} for name, column in self._columns.items()}
+        kinds = {name: column.metadata for name, column in self._columns.items()}
         kinds |= {_KEY: {"sdtype": "id"}} | {n: {"sdtype": "numerical"} for n in (_START, _GAP)}
         metadata = Metadata.load_from_dict(
             {"tables": {TABLE: {"columns": kinds, "sequence_key": _KEY}}}

@@ -37,7 +37,7 @@ def extracts(few_baskets: pd.DataFrame, flights: pd.DataFrame) -> dict[str, pd.D
 
 
 @pytest.mark.parametrize("framed", [False, True], ids=["bare", "framed"])
-@pytest.mark.parametrize("table", ["baskets", "flights"])
+@pytest.mark.parametrize("table", ["baskets", pytest.param("flights", marks=pytest.mark.slow)])
 def test_the_gate_blocks_bare_days_and_passes_framed_ones(
     extracts, table: str, framed: bool
 ) -> None:

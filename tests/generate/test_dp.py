@@ -246,6 +246,7 @@ def test_a_missing_extra_is_named_with_its_command(make_case, monkeypatch):
 # ---- what comes out
 
 
+@pytest.mark.slow
 @needs_opendp
 def test_a_fit_keeps_columns_pairs_and_days_and_no_two_are_alike(make_case):
     made = case(make_case, frame(rows=20_000), replace(ASKED, epsilon=15.0, lifetime_epsilon=30.0))
@@ -284,6 +285,7 @@ def test_columns_that_are_tied_to_a_third_alone_are_drawn_each_for_itself():
     assert 0.5 * np.abs(joint - alone).sum() < 0.1
 
 
+@pytest.mark.slow
 @needs_opendp
 def test_sampling_a_fit_repeats_by_its_seed(make_case):
     made = case(make_case)

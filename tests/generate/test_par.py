@@ -109,6 +109,7 @@ def test_visits_keep_their_order_in_time_on_the_calendar(made) -> None:
     assert both.corr(method="spearman").iloc[0, 1] > 0.8
 
 
+@pytest.mark.slow
 def test_another_process_makes_the_same_rows_and_another_seed_others(
     case, made, tmp_path: Path
 ) -> None:

@@ -207,3 +207,10 @@ def flight_thirds(flights: pd.DataFrame) -> Thirds:
     planes = flights["tailnum"].drop_duplicates().sort_values().iloc[:660]
     few = flights[flights["tailnum"].isin(planes)].reset_index(drop=True)
     return Thirds(few, schema_of(few, roles, {"flight"}, set()), {})
+
+
+@pytest.fixture(params=["basket_thirds", pytest.param("flight_thirds", marks=pytest.mark.slow)])
+def thirds(request: pytest.FixtureRequest) -> Thirds:
+    """Each of the two; flights are left to `make slow`."""
+    found: Thirds = request.getfixturevalue(request.param)
+    return found

@@ -95,9 +95,7 @@ def test_randomised_response(epsilon):
     assert np.median(bounds) > 0.6 * epsilon
 
 
-@pytest.mark.parametrize("table", ["basket_thirds", "flight_thirds"])
-def test_fresh_rows_refute_nothing_and_a_bootstrap_a_claim_of_3(table, request):
-    thirds = request.getfixturevalue(table)
+def test_fresh_rows_refute_nothing_and_a_bootstrap_a_claim_of_3(thirds):
     fresh = read(thirds.clean)
     assert fresh.bound_lower <= 0.13
     assert fresh.upper is None

@@ -20,9 +20,7 @@ def read(comparison) -> Measurement:
     return found
 
 
-@pytest.mark.parametrize("table", ["basket_thirds", "flight_thirds"])
-def test_fresh_entities_read_clean(table, request):
-    thirds = request.getfixturevalue(table)
+def test_fresh_entities_read_clean(thirds):
     found = read(thirds.clean)
     assert found.value <= 0.35
     assert set(found.details["attacks"]) == {"link", "closest", "hole", "agreement", "aggregate"}
@@ -30,9 +28,7 @@ def test_fresh_entities_read_clean(table, request):
     assert found.details["spread"] == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize("table", ["basket_thirds", "flight_thirds"])
-def test_whole_entities_pasted_in_are_seen(table, request):
-    thirds = request.getfixturevalue(table)
+def test_whole_entities_pasted_in_are_seen(thirds):
     key = thirds.schema.roles.entity_key
     some = thirds.train[key].drop_duplicates().sample(70, random_state=1)
     rows = thirds.train[thirds.train[key].isin(some)].copy()

@@ -102,10 +102,8 @@ def test_a_copy_of_train_reads_1_and_more_entities_read_no_better(toys, remake, 
     assert 0.7 < twice.value < 1.3
 
 
-@pytest.mark.parametrize("table", ["basket_thirds", "flight_thirds"])
-def test_real_tables(table, request):
+def test_real_tables(thirds):
     """Fresh entities teach what train teaches; a week that was smeared out does not."""
-    thirds = request.getfixturevalue(table)
     time = thirds.schema.roles.time_index
     fresh = read(thirds.compare(thirds.fresh))
     assert 0.9 < fresh.value < 1.1

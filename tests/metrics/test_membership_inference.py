@@ -23,17 +23,13 @@ def read(comparison) -> Measurement:
     return found
 
 
-@pytest.mark.parametrize("table", ["basket_thirds", "flight_thirds"])
-def test_fresh_entities_read_clean(table, request):
-    thirds = request.getfixturevalue(table)
+def test_fresh_entities_read_clean(thirds):
     found = read(thirds.clean)
     assert abs(found.value) < 0.20
     assert found.lower < 0.05
 
 
-@pytest.mark.parametrize("table", ["basket_thirds", "flight_thirds"])
-def test_near_copies_are_seen(table, request):
-    thirds = request.getfixturevalue(table)
+def test_near_copies_are_seen(thirds):
     found = read(thirds.compare(thirds.near_copies(0.10)))
     assert found.value > 0.45
     assert found.bound_lower > 0.25
@@ -50,10 +46,8 @@ def test_a_bootstrap_of_train_is_recognised_whole(basket_thirds):
     assert found.value > 0.95
 
 
-@pytest.mark.parametrize("table", ["basket_thirds", "flight_thirds"])
-def test_holes_around_train_rows_are_seen(table, request):
+def test_holes_around_train_rows_are_seen(thirds):
     """A fifth of the train rows is avoided: nothing comes nearer than other real rows do."""
-    thirds = request.getfixturevalue(table)
     whole = thirds.clean
     train, _, fresh = whole.vectors
     near = whole.nearby

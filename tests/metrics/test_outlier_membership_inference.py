@@ -27,18 +27,14 @@ def with_isolated(thirds, share: float) -> pd.DataFrame:
     return pd.concat([thirds.fresh, rows], ignore_index=True)
 
 
-@pytest.mark.parametrize("table", ["basket_thirds", "flight_thirds"])
-def test_fresh_entities_read_clean(table, request):
-    thirds = request.getfixturevalue(table)
+def test_fresh_entities_read_clean(thirds):
     found = read(thirds.clean)
     assert 0 <= found.value < 0.25
     assert found.lower < 0.1
     assert found.n >= 200
 
 
-@pytest.mark.parametrize("table", ["basket_thirds", "flight_thirds"])
-def test_isolated_rows_pasted_in_are_seen(table, request):
-    thirds = request.getfixturevalue(table)
+def test_isolated_rows_pasted_in_are_seen(thirds):
     found = read(thirds.compare(with_isolated(thirds, 0.01)))
     assert found.value > 0.25
     assert found.details["attack"] == "calibrated"

@@ -17,24 +17,21 @@ def read(comparison) -> Measurement:
     return found
 
 
-@pytest.mark.parametrize("table", ["basket_thirds", "flight_thirds"])
-def test_fresh_entities_are_not_recognised(table, request):
-    thirds = request.getfixturevalue(table)
+def test_fresh_entities_are_not_recognised(thirds):
     found = read(thirds.clean)
     assert found.bound_lower <= 0
     assert found.unit == "entities"
 
 
-def test_ten_copied_rows_of_ten_entities_are_seen(basket_thirds, flight_thirds):
-    for thirds in (basket_thirds, flight_thirds):
-        key = thirds.schema.roles.entity_key
-        rows = thirds.train.sample(frac=1, random_state=4).drop_duplicates(key).iloc[:10]
-        leaked = pd.concat([thirds.fresh, thirds.with_fresh_keys(rows)], ignore_index=True)
-        found = read(thirds.compare(leaked))
-        assert found.bound_lower > 0
-        assert found.details["attack"] == "closest"
-        assert found.details["guesses"] == found.details["right"] == 10
-        assert found.value == pytest.approx(10)
+def test_ten_copied_rows_of_ten_entities_are_seen(thirds):
+    key = thirds.schema.roles.entity_key
+    rows = thirds.train.sample(frac=1, random_state=4).drop_duplicates(key).iloc[:10]
+    leaked = pd.concat([thirds.fresh, thirds.with_fresh_keys(rows)], ignore_index=True)
+    found = read(thirds.compare(leaked))
+    assert found.bound_lower > 0
+    assert found.details["attack"] == "closest"
+    assert found.details["guesses"] == found.details["right"] == 10
+    assert found.value == pytest.approx(10)
 
 
 def test_real_duplicates_do_not_drown_copies(toys, remake):
