@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import battery
+import pyarrow as pa
 import pytest
-from batteries import disk, kills, leaks
+from batteries import canaries, disk, kills, leaks
 from batteries.ground import Answer, Ground, ground
 from batteries.outcome import Outcome
 
 from synth_contracts.delivery import accusing, exporting, verify
-from synth_contracts.release import Registry, registry
+from synth_contracts.errors import Problem
+from synth_contracts.release import Registry, promoting, registry
 from synth_contracts.signing import jwt
+from synth_contracts.warehouse import connection
 
 #: their checks have tests of their own in `make test`: test_full_disk.py, release/test_crash.py and
 #: delivery/test_delivery_protocol.py
@@ -41,16 +45,39 @@ BROKEN = {
     "races": (Registry, "_was_used", lambda *_: False),
     "flips": (verify, "_compare", lambda *_: None),
     "leaks": (accusing, "ALLOWED", 1e-30),
+    "slots": (promoting, "judge", lambda *_: ANY),
+    "lockdown": (connection, "_LOCKDOWN", connection._LOCKDOWN[:-2]),
+    "names": (Problem, "__str__", lambda self: self.message),
+    "machine": (promoting, "sealed", lambda *_: True),
 }
 
 
-@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n in DEAR else ()) for n in BROKEN]
+)
 def test_a_broken_check_is_a_violation(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(*BROKEN[name])
     assert battery.main(["--fast", "--only", name, "--seed", "1"]) == 1
     assert "VIOLATED" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_value_that_comes_out_is_a_violation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name of 90 persons is nobody's own: it is generated, exported, and the scan finds it."""
+    few = canaries.planted
+
+    def many() -> pa.Table:
+        towns = few().column("town").to_pylist()
+        towns[20:110] = [canaries.PLANTED[0].value] * 90
+        return few().set_column(1, "town", pa.array(towns))
+
+    monkeypatch.setattr(canaries, "planted", many)
+    outcome = canaries.attack(1, builds=0)
+    assert outcome.errors == []
+    assert outcome.status == "VIOLATED"
+    assert any("a rare name in house/exports" in finding for finding in outcome.findings)
 
 
 def test_a_name_that_is_not_the_leakers_is_a_violation() -> None:

@@ -144,9 +144,11 @@ def export(
             progress("checking", 0, 0)
             order = _order(asked, keys, exports)
             with _taken_back(registry, order):
+                # in this order no crash leaves a folder that the ledger does not know; `recover`,
+                # which takes the same lock, cannot come between the two
+                registry.append(ISSUED, _issued(order))
                 _make_partial(order)
                 held.enter_context(working_in(order.partial))
-                registry.append(ISSUED, _issued(order))
         with _taken_back(registry, order):
             return _deliver(registry, order, progress)
 

@@ -1,7 +1,7 @@
 """Values planted into the source, and secrets, looked for in everything that the commands write.
 
-A project whose source holds a person of one's own: a rare name, an extreme amount, a key, texts in
-columns that are left out. Builds that pass, are blocked, fail and are killed, exports, lists and
+A project whose source holds a few persons of their own kind: rare names, an extreme amount, a key,
+texts in columns that are left out. Builds that pass, are blocked, fail and are killed, exports, lists and
 refused commands run over it, and what they print is kept. Then every file is read, decoding
 Parquet, Arrow and DuckDB files, zip, gzip, base64 and UTF-16 (tools/scan.py).
 """
@@ -78,15 +78,15 @@ def attack(seed: int, *, builds: int = 3) -> Outcome:
 
 
 def planted() -> pa.Table:
-    """The smallest source, and in it a person like no other."""
+    """The smallest source, and in it six persons like no others: some are in train, some held out."""
     table = source().to_pandas()
     table["mail"], table["telephone"] = "x@mail.example", "+1-000"
-    table.loc[7, "town"] = PLANTED[0].value
-    table.loc[8, "town"] = PLANTED[1].value
-    table.loc[7, "amount"] = PLANTED[2].value
-    table.loc[7, "person"] = PLANTED[3].value
-    table.loc[7, "mail"] = PLANTED[4].value
-    table.loc[7, "telephone"] = PLANTED[5].value
+    name, accents, amount, key, address, number = (value.value for value in PLANTED)
+    table.loc[7:12, "town"] = [name, accents] * 3
+    table.loc[7:12, "amount"] = amount
+    table.loc[7, "person"] = key
+    table.loc[7:12, "mail"] = address
+    table.loc[7:12, "telephone"] = number
     if len(table) != PEOPLE:
         raise AssertionError("a row came or went")
     return pa.Table.from_pandas(table, preserve_index=False)

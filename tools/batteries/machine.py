@@ -342,14 +342,18 @@ class Machine(RuleBasedStateMachine):
 
     @contextmanager
     def _altered(self, statement: str) -> Iterator[None]:
-        """The registry after a statement of plain DuckDB; afterwards all is as it was."""
-        kept = self.folder / "kept"
-        shutil.copytree(self.house.root, kept)
+        """The registry after a statement of plain DuckDB; afterwards all is as it was.
+
+        The keys are put back as well: a command that refuses in the end may have settled before what
+        a crash had left, and has noted that beside them.
+        """
+        home, kept = self.house.root.parent, self.folder / "kept"
+        shutil.copytree(home, kept)
         with duckdb.connect(str(self.house.published)) as connection:
             connection.execute(statement)
         yield
-        shutil.rmtree(self.house.root)
-        kept.rename(self.house.root)
+        shutil.rmtree(home)
+        kept.rename(home)
 
     @rule()
     def edited(self) -> None:
