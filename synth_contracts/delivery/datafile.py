@@ -87,7 +87,8 @@ class _RowGroups:
     """A Parquet writer that takes batches and writes row groups of ``ROW_GROUP`` rows."""
 
     def __init__(self, stream: IO[bytes], schema: pa.Schema) -> None:
-        self._writer = pq.ParquetWriter(stream, schema, compression="zstd")
+        self._stream, self._schema = stream, schema
+        self._writer: pq.ParquetWriter | None = None
         self._held: list[pa.RecordBatch] = []
         self._rows = 0
 
@@ -96,10 +97,11 @@ class _RowGroups:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            if kind is None and self._held:
+            if kind is None and (self._held or self._writer is None):
                 self._write()
         finally:
-            self._writer.close()
+            if self._writer is not None:
+                self._writer.close()
 
     def write_batch(self, batch: pa.RecordBatch) -> None:
         """Take a batch; a row group that is full is written."""
@@ -113,8 +115,23 @@ class _RowGroups:
             self._rows += batch.num_rows
 
     def _write(self) -> None:
-        self._writer.write_table(pa.Table.from_batches(self._held), ROW_GROUP)
+        rows = pa.Table.from_batches(self._held, self._schema)
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(
+                self._stream, self._schema, compression="zstd", use_dictionary=_repeating(rows)
+            )
+        self._writer.write_table(rows, ROW_GROUP)
         self._held, self._rows = [], 0
+
+
+def _repeating(rows: pa.Table) -> list[str]:
+    """Columns that dictionaries make smaller; of others the attempt costs time and space."""
+    some = rows.slice(0, _BATCH)
+    return [
+        name
+        for name, column in zip(some.column_names, some.columns, strict=True)
+        if 2 * pc.count_distinct(column).as_py() <= some.num_rows
+    ]
 
 
 def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:

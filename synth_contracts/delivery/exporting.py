@@ -279,8 +279,8 @@ def _deliver(registry: Registry, order: _Order, progress: Progress) -> Bundle:
     """
     release, jti = order.release, order.token.jti
     registry.redeem(release.id, STARTED, {"jti": jti, "use_no": 1})
-    data = _write(order, progress)
-    bundle = _bundle(order, data)
+    data, digest = _write(order, progress)
+    bundle = _bundle(order, data, digest)
     sealed = {
         "jti": jti,
         "data_sha256": bundle.data_sha256,
@@ -301,7 +301,7 @@ def _deliver(registry: Registry, order: _Order, progress: Progress) -> Bundle:
     return bundle
 
 
-def _bundle(order: _Order, data: Path) -> Bundle:
+def _bundle(order: _Order, data: Path, digest: str) -> Bundle:
     release, claims = order.release, order.token.claims
     return Bundle(
         path=order.target,
@@ -314,26 +314,27 @@ def _bundle(order: _Order, data: Path) -> Bundle:
         rows=order.rows.num_rows,
         rows_digest=order.rows_digest,
         data_file=f"data/{data.name}",
-        data_sha256=sha256_file(data),
+        data_sha256=digest,
         data_bytes=data.stat().st_size,
         issued_at=tokens.iso(claims["iat"]),
         expires_at=order.token.expires_at,
     )
 
 
-def _write(order: _Order, progress: Progress) -> Path:
-    """Write every file of the bundle into the partial folder; returns the data file."""
+def _write(order: _Order, progress: Progress) -> tuple[Path, str]:
+    """Write every file of the bundle into the partial folder; the data file and its SHA-256."""
     release, token, folder = order.release, order.token, order.partial
     payload = folder / "data"
     payload.mkdir()
     data = payload / order.data_file
     write_rows(data, order.rows, order.rows_digest, progress)
     check_bytes(data.stat().st_size, order.policy, release.table)
+    digest = sha256_file(data)
     package = data_package(
         release.table,
         data,
         order.rows.schema,
-        sha256=sha256_file(data),
+        sha256=digest,
         version=release.version,
         weight=order.weight,
     )
@@ -351,7 +352,7 @@ def _write(order: _Order, progress: Progress) -> Path:
         readme(release, token, order.data_file, order.key.kid, order.ticket_check, order.rows),
     )
     finish(folder, order.key)
-    return data
+    return data, digest
 
 
 def _labels(order: _Order) -> dict[str, str]:

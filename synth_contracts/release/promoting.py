@@ -38,7 +38,7 @@ from synth_contracts.signing.dsse import sign_statement
 from synth_contracts.signing.jsontext import dump_canonical
 from synth_contracts.signing.keys import KeyFolder
 from synth_contracts.signing.secrets import derive
-from synth_contracts.tables import rows_digest
+from synth_contracts.tables import in_order, rows_digest
 from synth_contracts.warehouse import published as sql
 from synth_contracts.warehouse import staged
 from synth_contracts.warehouse.connection import Database
@@ -91,7 +91,8 @@ def promote(
         done = next((r for r in registry.releases(contract.table) if r.id == run_id), None)
         if done is not None:
             return _same(done, contract, evaluation)
-        rows = staged(work, contract.table, run_id)
+        # in the order of their digest: whoever checks it reads them once and sorts nothing
+        rows = in_order(staged(work, contract.table, run_id))
         _check_rows(registry, contract, evaluation, rows)
         _check_attempt(registry, contract, evaluation, fingerprint)
         _check_beside(registry, contract, evaluation)

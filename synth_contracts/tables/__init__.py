@@ -2,7 +2,12 @@
 
 from synth_contracts.tables.constraints import broken, solved
 from synth_contracts.tables.declared import breaches
-from synth_contracts.tables.digest import rows_digest, rows_digest_in_parts, rows_digest_of_batches
+from synth_contracts.tables.digest import (
+    in_order,
+    rows_digest,
+    rows_digest_in_parts,
+    rows_digest_of_batches,
+)
 from synth_contracts.tables.frame import canonical, duckdb_types, restore, to_arrow
 from synth_contracts.tables.resolving import resolve
 from synth_contracts.tables.schema import CATEGORICAL, NUMERIC, TEMPORAL, Field, Kind, TableSchema
@@ -18,6 +23,7 @@ __all__ = [
     "broken",
     "canonical",
     "duckdb_types",
+    "in_order",
     "resolve",
     "restore",
     "rows_digest",

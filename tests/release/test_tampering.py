@@ -42,7 +42,8 @@ EDITS = {
     "two equal rows added": f"INSERT INTO {DATA} SELECT * FROM {DATA} WHERE rowid = 1 "
     f"UNION ALL SELECT * FROM {DATA} WHERE rowid = 1",
     "a row deleted": f"DELETE FROM {DATA} WHERE rowid = 3",
-    "two values swapped": f"UPDATE {DATA} SET age = income, income = age WHERE rowid = 900",
+    "two values swapped": f"UPDATE {DATA} SET age = income, income = age "
+    f"WHERE rowid = (SELECT min(rowid) FROM {DATA} WHERE age <> income)",
     "a column renamed": f"ALTER TABLE {DATA} RENAME COLUMN amount TO amounts",
     "a column's type": f"ALTER TABLE {DATA} ALTER amount TYPE VARCHAR",
     "the table dropped": f"DROP TABLE {DATA}",
