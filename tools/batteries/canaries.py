@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.ipc
 from scan import Value, scan, scan_folder
 
-from batteries.children import ended
+from batteries.children import ended, prints_into
 from batteries.ground import TABLE, Answer, Ground
 from batteries.house import PROJECT
 from batteries.outcome import Outcome
@@ -159,7 +159,7 @@ def _commands(outcome: Outcome, talk: Talk, rng: random.Random, builds: int) -> 
     _settings(talk)
     if builds > 2:
         _failing(talk)
-        _killed(outcome, place, rng)
+        _killed(outcome, talk, rng)
     talk("flag", TABLE, "--reason", "a review")
     talk("revoke", TABLE, "--reason", "a leak")
     outcome.count("commands", talk.number)
@@ -212,14 +212,16 @@ def _failing(talk: Talk) -> None:
     talk.contract(PROTECTED)
 
 
-def _killed(outcome: Outcome, place: Ground, rng: random.Random) -> None:
+def _killed(outcome: Outcome, talk: Talk, rng: random.Random) -> None:
     """Children that die in the middle of a build and of an export."""
     for words in (("build", "--full-refresh"), ("export", TABLE, "--ticket", "DATA-9")):
-        code = ended(_dies, str(place.root), words, rng.uniform(0.1, 1.5))
+        said = talk.said / f"killed-{words[0]}"
+        code = ended(_dies, str(talk.place.root), words, rng.uniform(0.1, 1.5), str(said))
         outcome.count("killed commands", int(code == -signal.SIGKILL))
 
 
-def _dies(root: str, words: tuple[str, ...], seconds: float) -> None:
+def _dies(root: str, words: tuple[str, ...], seconds: float, said: str) -> None:
+    prints_into(said)
     timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL))
     timer.daemon = True
     timer.start()

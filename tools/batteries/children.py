@@ -41,3 +41,10 @@ def ended(target: Callable[..., None], *arguments: Any, seconds: float = 120) ->
         child.join()
         raise RuntimeError(f"a child did not end within {seconds:g} seconds")
     return child.exitcode
+
+
+def prints_into(path: str = os.devnull) -> None:
+    """Let what this child prints go to a file, or nowhere."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(handle, 1)
+    os.dup2(handle, 2)

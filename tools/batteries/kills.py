@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from batteries.aftermath import faults
-from batteries.children import ended
+from batteries.children import ended, prints_into
 from batteries.ground import FORMATS, TABLE, Ground, ground
 from batteries.house import POLICY, House, rows
 from batteries.outcome import Outcome
@@ -145,9 +145,7 @@ def _promote(root: Path) -> str:
 
 def _task(root: str, task: str, moment: str, delay: float, trace: str) -> None:
     """Run the task; die at the moment."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
+    prints_into()
     Trap(moment, delay, trace).set()
     if task == "promote":
         _promote(Path(root))

@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from batteries.aftermath import half_written
-from batteries.children import ended
+from batteries.children import ended, prints_into
 from batteries.ground import TABLE, Ground, ground
 from batteries.house import House, rows
 from batteries.kills import EXPORTS, POINTS, Trap
@@ -555,9 +555,7 @@ def _child(
     folder: str,
 ) -> None:
     """One command in a process that kills itself at the moment, if it comes to it."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
+    prints_into()
     trace = Path(folder) / "trace"
     trace.touch()
     if task == "promote":
