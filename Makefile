@@ -31,7 +31,9 @@ $(STAMP): pyproject.toml Makefile
 demo: setup ## the main job: build the demo's two contracts, export the one that passed
 	@"$(BIN)/python" tools/demo.py
 
-test: lint types layers tests ## lint, types, layers and tests
+test: setup ## lint, types, layers and tests
+	@$(MAKE) --no-print-directory -j 2 lint types layers
+	@$(MAKE) --no-print-directory tests
 
 lint: setup ## ruff
 	"$(BIN)/ruff" check .

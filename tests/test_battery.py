@@ -20,9 +20,9 @@ from synth_contracts.release import Registry, promoting, registry
 from synth_contracts.signing import jwt
 from synth_contracts.warehouse import connection
 
-#: their checks have tests of their own in `make test`: test_full_disk.py, release/test_crash.py and
-#: delivery/test_delivery_protocol.py
-DEAR = ("disk", "kills", "machine")
+#: what they attack has tests of its own in `make test`: test_full_disk.py, release/test_crash.py,
+#: delivery/test_delivery_protocol.py, test_gate.py, warehouse/ and delivery/test_delivery_accusing.py
+DEAR = ("disk", "kills", "machine", "slots", "lockdown", "leaks")
 FAST = [
     pytest.param(name, marks=pytest.mark.slow if name in DEAR else ())
     for name, numbers in battery.SECTIONS.items()

@@ -37,7 +37,7 @@ def spending(train: pd.DataFrame, times: float) -> tuple[pd.DataFrame, int]:
     return train, household
 
 
-@pytest.mark.parametrize("kind", sorted(SPECS))
+@pytest.mark.parametrize("kind", ["calendar_cart", pytest.param("bare", marks=pytest.mark.slow)])
 def test_how_much_the_customer_spends_changes_no_byte(few_case, kind) -> None:
     spec = replace(SPECS[kind], outliers=few_case.contract.generator.outliers)
     if kind != "calendar_cart":
