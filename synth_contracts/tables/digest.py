@@ -113,9 +113,18 @@ def rows_digest_of_batches(
 
 
 def in_order(table: pa.Table) -> pa.Table:
-    """The rows of ``table`` in the order in which their digest takes them."""
+    """The rows of ``table`` in the order in which their digest takes them.
+
+    Texts come back as large ones: of plain ones Arrow cannot take 2 GiB of a column.
+    """
     plain = _folded(table)
-    return table if _ascending(plain) else table.take(_order(plain))
+    if _ascending(plain):
+        return table
+    wide = [
+        field.with_type(pa.large_string()) if pa.types.is_string(field.type) else field
+        for field in table.schema
+    ]
+    return table.cast(pa.schema(wide)).take(_order(plain))
 
 
 def _of_ordered(schema: pa.Schema, rows: int, batches: Iterable[pa.RecordBatch]) -> str | None:

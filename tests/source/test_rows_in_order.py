@@ -107,3 +107,10 @@ def test_a_slice_is_what_it_shows() -> None:
 def test_missing_rows_are_an_error() -> None:
     with pytest.raises(ValueError, match="4 rows were read where there are 5"):
         Reading(pa.table({"x": [1, 2, 3, 4]})).digest(5)
+
+
+def test_texts_that_are_moved_are_wide() -> None:
+    """Of plain ones Arrow refuses to take more than 2 GiB of a column."""
+    moved = in_order(pa.table({"t": ["b", "a"], "n": [1, 2]}))
+    assert moved.schema.types == [pa.large_string(), pa.int64()]
+    assert moved.to_pydict() == {"t": ["a", "b"], "n": [2, 1]}
