@@ -62,10 +62,11 @@ def recover(registry: Registry) -> list[ExportRecord]:
 
 def as_settled(registry: Registry) -> dict[str, ExportRecord]:
     """Every export by its jti as `recover` would leave it; nothing is written or removed."""
-    return {
-        jti: replace(record, status=_end(record) or record.status)
-        for jti, record in exports(registry).items()
-    }
+    with registry.exclusive():  # one that is being entered has no folder yet
+        return {
+            jti: replace(record, status=_end(record) or record.status)
+            for jti, record in exports(registry).items()
+        }
 
 
 def _end(record: ExportRecord) -> str | None:
