@@ -273,6 +273,9 @@ def test_columns_that_are_tied_to_a_third_alone_are_drawn_each_for_itself():
         codes, {"p": 2, "b": 4, "c": 4}, (("p", "b"), ("p", "c")),
         rows_per_unit=1, rho=0.4, iterations=200,
     )  # fmt: skip
+    # five tables share rho, and an entity of one row moves each by one: sqrt(5 / (2 rho))
+    noise = [float(measured.stddev) for measured in model.table.marginals.flatten()]
+    assert noise == pytest.approx([2.5] * 5, rel=1e-3)
     drawn = model.draw(4000, np.random.default_rng(1))
     joint = np.zeros((5, 5))
     np.add.at(joint, (drawn["b"], drawn["c"]), 1 / 4000)
