@@ -133,6 +133,7 @@ def main(arguments: list[str] | None = None) -> int:
                 **os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads),
                 "SYNTH_CONTRACTS_KEYS": str(house.key_folder),
             }  # fmt: skip
+            env.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled already
             ratios = []
             for number in range(asked.rounds):
                 target = folder / "copy.parquet"

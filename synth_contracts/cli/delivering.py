@@ -70,10 +70,14 @@ def export(
     output folder; 3 the registry cannot be opened, or the bundle not written;
     5 refused: bad ticket or none that Jira confirms, not released, revoked, tampered with, quota.
     """
+    import pyarrow as pa
+
     from synth_contracts.delivery import ask, explain
     from synth_contracts.delivery import export as deliver
     from synth_contracts.signing import KeyFolder
 
+    # batches of one size come and go: malloc gives the same pages again, Arrow's own pools new ones
+    pa.set_memory_pool(pa.system_memory_pool())
     settings = settings_of(context)
     answer = ask(settings.jira, ticket)  # before the registry is opened: nobody waits for it
     if explains:

@@ -30,10 +30,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom
 
 from synth_contracts.omission import ONE_OF
 
@@ -114,7 +114,7 @@ def lower_tail(each: npt.NDArray[np.int_]) -> Floats:
     for cells in range(1, ONE_OF + 1):
         count = int((each == cells).sum())
         if count:
-            total = np.convolve(total, binom.pmf(np.arange(count + 1), count, cells / ONE_OF))
+            total = np.convolve(total, _binomial().pmf(np.arange(count + 1), count, cells / ONE_OF))
     return np.minimum(np.cumsum(total), 1.0)
 
 
@@ -141,7 +141,7 @@ def _in_company(
         own = left_out[first]
         there = present[groups, own]
         both = (left_out[:, there] == own[there]).sum(axis=1)
-        found = tests * binom.cdf(both, int(there.sum()), 1 / ONE_OF)
+        found = tests * _binomial().cdf(both, int(there.sum()), 1 / ONE_OF)
         found[first] = np.inf
         better = found < bound
         bound[better], company[better] = found[better], first
@@ -165,7 +165,7 @@ def cells_needed(family: int, present: int, omitted: int) -> int | None:
     tests = 2 * family * _UNEVEN
 
     def enough(cells: int) -> bool:
-        return bool(tests * binom.cdf(math.floor(share * cells), cells, 1 / ONE_OF) < ALLOWED)
+        return bool(tests * _binomial().cdf(math.floor(share * cells), cells, 1 / ONE_OF) < ALLOWED)
 
     high = 64
     while not enough(high):
@@ -177,3 +177,10 @@ def cells_needed(family: int, present: int, omitted: int) -> int | None:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle + 1, high)
     return high
+
+
+def _binomial() -> Any:
+    """The binomial distribution: half a second to import, which an export need not wait for."""
+    from scipy.stats import binom
+
+    return binom

@@ -26,6 +26,7 @@ from synth_contracts.delivery.ticket import check_ticket
 from synth_contracts.delivery.tracker import Answer, check_answer
 from synth_contracts.errors import Refused, SynthContractsError, UsageError
 from synth_contracts.omission import ONE_OF
+from synth_contracts.release.verify import check_rows_digest
 
 if TYPE_CHECKING:
     from synth_contracts.contract.model import ExportPolicy
@@ -55,7 +56,9 @@ class Condition:
 class Question:
     """An export that is asked for. Those after the blank line are found while walking.
 
-    ``rows`` are the rows that were verified, until ``held`` is left.
+    ``rows`` are the rows of the release until ``held`` is left: verified, or, where ``writes`` is
+    true and the contract asks no fingerprint, yet to be held against what was signed by whoever
+    writes them (`datafile.write_rows`).
     """
 
     registry: Registry
@@ -70,6 +73,8 @@ class Question:
     held: ExitStack
     #: what the ticket system said; None when none is configured
     answer: Answer | None = None
+    #: whether the rows are written next, so that reading them here as well would be once too often
+    writes: bool = False
 
     release: Release | None = None
     rows: StoredRows | None = None
@@ -111,9 +116,13 @@ def _verified(question: Question) -> str:
         raise _NotKnown("nothing is released that could be verified")
     if release.status == "revoked":
         raise _NotKnown("a release that was revoked is not verified")
-    question.rows = question.held.enter_context(question.registry.verified(release))
+    question.rows = question.held.enter_context(question.registry.signed(release))
     # a contract counts once the signature over its release was found right
-    question.policy = export_policy(release.contract_expanded)
+    policy = export_policy(release.contract_expanded)
+    # which rows a fingerprint leaves out, and their digest in the token, come from verified ones
+    if policy.fingerprint or not question.writes:
+        check_rows_digest(release, question.rows.digest())
+    question.policy = policy
     return "rows, contract, signed statement, view and ledger match"
 
 

@@ -1,9 +1,9 @@
 """`export()`: policy, token, then the bundle, each step in the ledger before the next.
 
-policy -> ``issued`` -> ``started`` -> write the partial folder, fsync -> ``sealed`` with digests ->
-rename, fsync -> ``delivered``. On any failure the partial folder is removed and ``aborted`` is
-recorded; what a crash leaves is settled by the next export. If the ledger cannot be written,
-nothing is exported.
+policy -> ``issued`` -> ``started`` -> write the partial folder, fsync, read the rows back and hold
+them against the digest that was signed -> ``sealed`` with digests -> rename, fsync ->
+``delivered``. On any failure the partial folder is removed and ``aborted`` is recorded; what a
+crash leaves is settled by the next export. If the ledger cannot be written, nothing is exported.
 """
 
 from __future__ import annotations
@@ -46,14 +46,15 @@ from synth_contracts.delivery.readme import readme
 from synth_contracts.delivery.recovery import partial_path, recover, working_in
 from synth_contracts.delivery.tracker import PATTERN_ONLY, Answer
 from synth_contracts.errors import Refused, SynthContractsError
+from synth_contracts.release.verify import check_rows_digest
 from synth_contracts.signing import dump_canonical
+from synth_contracts.warehouse import StoredRows
 
 if TYPE_CHECKING:
     from synth_contracts.contract.model import ExportPolicy
     from synth_contracts.delivery.token import Token
     from synth_contracts.release import Registry, Release
     from synth_contracts.signing import KeyFolder, SigningKey
-    from synth_contracts.warehouse import StoredRows
 
 
 def _utc_now() -> datetime:
@@ -140,6 +141,7 @@ def export(
                 now(),
                 held,
                 answer,
+                writes=True,
             )
             progress("checking", 0, 0)
             order = _order(asked, keys, exports)
@@ -327,7 +329,12 @@ def _write(order: _Order, progress: Progress) -> tuple[Path, str]:
     payload = folder / "data"
     payload.mkdir()
     data = payload / order.data_file
-    write_rows(data, order.rows, order.rows_digest, progress)
+    try:
+        write_rows(data, order.rows, order.rows_digest, progress)
+    except Refused:
+        if isinstance(order.rows, StoredRows):  # of what is stored, or of the writing alone?
+            check_rows_digest(release, order.rows.digest())
+        raise
     check_bytes(data.stat().st_size, order.policy, release.table)
     digest = sha256_file(data)
     package = data_package(

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
@@ -105,6 +104,8 @@ def _as(column: pa.ChunkedArray, kind: pa.DataType) -> Codes:
 
 def _converted(column: pa.ChunkedArray, kind: pa.DataType) -> tuple[pa.Array, np.ndarray]:
     """The column as ``kind``, null where that cannot be, and where that is."""
+    import pandas as pd  # of the whole delivery only this needs it
+
     text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         given = column.to_pandas() if text or pa.types.is_decimal(column.type) else None

@@ -11,7 +11,6 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -82,7 +81,7 @@ def _integers(column: pa.Array) -> Codes:
 def _texts(column: pa.Array) -> Codes:
     encoded = pc.fill_null(column, "").dictionary_encode()
     labels = encoded.dictionary.to_numpy(zero_copy_only=False).astype(object)
-    hashed = pd.util.hash_array(labels, categorize=False) if len(labels) else np.zeros(0, np.uint64)
+    hashed = _hashed(labels) if len(labels) else np.zeros(0, np.uint64)
     return np.take(np.asarray(hashed, dtype=np.uint64), np.asarray(encoded.indices))
 
 
@@ -97,5 +96,12 @@ def combined(columns: Sequence[tuple[str, Codes]]) -> Codes:
 
 def named(name: str, values: Codes) -> Codes:
     """What a column adds to :func:`combined`: the same value counts otherwise in another column."""
-    (seed,) = pd.util.hash_array(np.array([name.casefold()], dtype=object), categorize=False)
+    (seed,) = _hashed(np.array([name.casefold()], dtype=object))
     return mixed(values, int(seed))
+
+
+def _hashed(texts: npt.NDArray[np.object_]) -> Codes:
+    """64 bits of each text. Pandas is imported here: an export without a fingerprint needs none."""
+    from pandas.util import hash_array
+
+    return hash_array(texts, categorize=False)

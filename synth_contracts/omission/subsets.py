@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from synth_contracts.omission.cells import ONE_OF, Cells
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: How many are looked at.
 SUBSETS = 5

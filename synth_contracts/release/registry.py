@@ -22,7 +22,7 @@ from synth_contracts.release.anchor import Anchor
 from synth_contracts.release.attempts import attempt_number, blocked_attempts, last_run
 from synth_contracts.release.ledger import LedgerEntry, genesis, make_entry, read_chain
 from synth_contracts.release.records import Release, RunRecord, standings
-from synth_contracts.release.verify import check_release
+from synth_contracts.release.verify import check_rows_digest, check_signed
 from synth_contracts.signing.jsontext import load_strict
 from synth_contracts.signing.keys import KeyFolder
 from synth_contracts.warehouse import published as sql
@@ -297,11 +297,24 @@ class Registry:
         Raises:
             Refused: (exit 5) anything does not match.
         """
-        with sql.released_rows(self._database, release.table, release.id) as rows:
-            check_release(
+        with self.signed(release) as rows:
+            check_rows_digest(release, rows.digest())
+            yield rows
+
+    @contextmanager
+    def signed(self, release: Release) -> Iterator[StoredRows]:
+        """As :meth:`verified`, but of the rows their number alone was looked at.
+
+        For an export, which reads the rows anyway: what it has written is held against the digest
+        that was signed. Nobody else may take rows from here.
+
+        Raises:
+            Refused: (exit 5) anything but the rows does not match.
+        """
+        with self.stored(release) as rows:
+            check_signed(
                 release,
                 rows.num_rows,
-                rows.digest(),
                 entries=self._entries,
                 registry_id=self.id,
                 keys=self.keys.public_keys(),

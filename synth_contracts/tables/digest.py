@@ -135,7 +135,8 @@ def _of_ordered(schema: pa.Schema, rows: int, batches: Iterable[pa.RecordBatch])
         if not batch.num_rows:
             continue
         plain = _folded(pa.Table.from_batches([batch], schema))
-        if not _ascending(plain if last is None else pa.concat_tables([last, plain])):
+        border = pa.concat_tables([*([] if last is None else [last]), plain.slice(0, 1)])
+        if not (_ascending(border) and _ascending(plain)):
             if isinstance(reading, Generator):
                 reading.close()  # what it reads from is asked again
             return None
@@ -165,13 +166,13 @@ def _ascending(plain: pa.Table) -> bool:
 
 def _before(values: pa.Array) -> np.ndarray:
     """Whether each value but the last sorts before the next: numbers, NaN, missing ones."""
-    left, right = values.slice(0, len(values) - 1), values.slice(1)
-    before = pc.fill_null(pc.less(left, right), False)
-    if pa.types.is_floating(values.type):
-        nan = pc.fill_null(pc.is_nan(values), False)
-        to_nan = pc.and_(pc.invert(nan.slice(0, len(nan) - 1)), nan.slice(1))
-        before = pc.or_(before, pc.and_(to_nan, pc.is_valid(left)))
-    return np.asarray(pc.or_(before, pc.and_(pc.is_valid(left), pc.is_null(right))))
+    left, right, there = _neighbours(values)
+    if pa.types.is_large_string(values.type):
+        less = _flags(pc.less(left, right))
+    else:
+        numbers = _bare(values)
+        less = (numbers[:-1] < numbers[1:]) | (~np.isnan(numbers[:-1]) & np.isnan(numbers[1:]))
+    return np.asarray((less & there[:-1] & there[1:]) | (there[:-1] & ~there[1:]))
 
 
 def _parts(
@@ -206,11 +207,20 @@ def _parts(
 
 def _equal(ordered: pa.Array) -> np.ndarray:
     """Whether each value but the first equals the one before it; two missing ones do."""
-    left, right = ordered.slice(0, len(ordered) - 1), ordered.slice(1)
-    both = pc.and_(pc.is_null(left), pc.is_null(right))
-    if pa.types.is_floating(ordered.type):
-        both = pc.or_(both, pc.fill_null(pc.and_(pc.is_nan(left), pc.is_nan(right)), False))
-    return np.asarray(pc.or_(both, pc.fill_null(pc.equal(left, right), False)))
+    left, right, there = _neighbours(ordered)
+    if pa.types.is_large_string(ordered.type):
+        same = _flags(pc.equal(left, right))
+    else:
+        numbers = _bare(ordered)
+        same = (numbers[:-1] == numbers[1:]) | (np.isnan(numbers[:-1]) & np.isnan(numbers[1:]))
+    return np.asarray((same & there[:-1] & there[1:]) | ~(there[:-1] | there[1:]))
+
+
+def _neighbours(values: pa.Array) -> tuple[pa.Array, pa.Array, np.ndarray]:
+    """All folded values but the last, all but the first, and which are not missing."""
+    valid = _valid(values)
+    there = np.ones(len(values), dtype=bool) if valid is None else valid.astype(bool)
+    return values.slice(0, len(values) - 1), values.slice(1), there
 
 
 def _folded(table: pa.Table) -> pa.Table:
@@ -292,9 +302,8 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_boolean(kind) or (pa.types.is_integer(kind) and kind != pa.uint64()):
         return column.cast(pa.int64())
     if pa.types.is_floating(kind):
-        floats = column.cast(pa.float64())
-        floats = pc.if_else(pc.is_nan(floats), pa.scalar(float("nan")), floats)
-        return pc.if_else(pc.equal(floats, 0.0), pa.scalar(0.0), floats)
+        wide = column.cast(pa.float64())
+        return pa.chunked_array([_floats(chunk) for chunk in wide.chunks], pa.float64())
     if pa.types.is_timestamp(kind):
         return column.cast(pa.timestamp("us", tz=kind.tz), safe=False).cast(pa.int64())
     if pa.types.is_date(kind):
@@ -303,20 +312,75 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _feed(digest: hashlib._Hash, column: pa.ChunkedArray) -> None:
-    if column.null_count:
-        digest.update(np.asarray(pc.is_valid(column).combine_chunks().cast(pa.int8())).data)
-        text = pa.types.is_large_string(column.type)
-        column = pc.fill_null(column, "" if text else pa.scalar(0, column.type))
-    else:
-        digest.update(_VALID[: len(column)])
     values = column.combine_chunks()
+    valid = _valid(values)
+    digest.update(_VALID[: len(values)] if valid is None else valid.data)
     if pa.types.is_large_string(values.type):
-        _, ends, text = values.buffers()
-        places = np.frombuffer(ends, "<i8")[values.offset : values.offset + len(values) + 1]
-        digest.update(np.diff(places).astype("<i8", copy=False).data)
-        if text is not None:
-            digest.update(memoryview(text)[int(places[0]) : int(places[-1])])
+        _feed_texts(digest, values, valid)
         return
-    numbers = np.asarray(values)
+    numbers = _bare(values)
+    if valid is not None:
+        numbers = np.where(valid, numbers, numbers.dtype.type(0))
     # no copy where the machine is little endian
     digest.update(numbers.astype("<f8" if numbers.dtype.kind == "f" else "<i8", copy=False).data)
+
+
+def _feed_texts(
+    digest: hashlib._Hash, values: pa.LargeStringArray, valid: np.ndarray | None
+) -> None:
+    places, text = _places(values)
+    if valid is not None and np.diff(places)[valid == 0].any():  # Arrow allows a null to hide some
+        values = pc.fill_null(values, "")
+        places, text = _places(values)
+    digest.update(np.diff(places).astype("<i8", copy=False).data)
+    if text is not None:
+        digest.update(memoryview(text)[int(places[0]) : int(places[-1])])
+
+
+def _places(values: pa.LargeStringArray) -> tuple[np.ndarray, pa.Buffer | None]:
+    """Where each text begins, and where the last ends, in the bytes of all."""
+    _, ends, text = values.buffers()
+    return np.frombuffer(ends, "<i8")[values.offset : values.offset + len(values) + 1], text
+
+
+# Arrow's own ways to numpy and to scalars import pandas, which takes as long as a million rows.
+
+
+def _valid(values: pa.Array) -> np.ndarray | None:
+    """Bytes that are 0 where a value is missing; None where none is."""
+    if not values.null_count:
+        return None
+    return _bits(values, 0)
+
+
+def _flags(values: pa.BooleanArray) -> np.ndarray:
+    """Truth values as they lie, whatever lies where one is missing."""
+    return _bits(values, 1).astype(bool)
+
+
+def _bits(values: pa.Array, buffer: int) -> np.ndarray:
+    """The bits of a buffer that belong to ``values``, as bytes."""
+    bits = np.frombuffer(values.buffers()[buffer], np.uint8)
+    found: np.ndarray = np.unpackbits(bits, bitorder="little")
+    return found[values.offset : values.offset + len(values)]
+
+
+def _bare(values: pa.Array) -> np.ndarray:
+    """Numbers of 64 bits as they lie, whatever lies where one is missing."""
+    kind = "f8" if pa.types.is_floating(values.type) else "i8"
+    return np.frombuffer(values.buffers()[1], kind)[values.offset : values.offset + len(values)]
+
+
+def _floats(values: pa.DoubleArray) -> pa.DoubleArray:
+    """With -0.0 as 0.0 and every NaN the same."""
+    held = len(values) + values.offset
+    if not held:
+        return values
+    numbers = np.frombuffer(values.buffers()[1], "f8")[:held] + 0.0  # of -0.0, IEEE 754 makes 0.0
+    nan = np.isnan(numbers)
+    if nan.any():
+        numbers[nan] = np.nan
+    buffers = [values.buffers()[0], pa.py_buffer(numbers)]
+    return pa.Array.from_buffers(
+        values.type, len(values), buffers, values.null_count, values.offset
+    )

@@ -352,6 +352,18 @@ def test_an_edited_pool_is_not_traced_by(marked: House, tmp_path: Path) -> None:
         trace(registry, tmp_path / "leak.parquet")
 
 
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_an_edited_pool_is_not_exported_from(marked: House, form: str) -> None:
+    """The token of an export with a fingerprint names its own rows: they come from verified ones."""
+    with duckdb.connect(str(marked.published)) as connection:
+        name = 'release_data."transactions__transactions-run1"'
+        connection.execute(f"UPDATE {name} SET amount = amount + 1 WHERE household < 100")
+    before = marked.kinds()
+    with pytest.raises(Refused, match="not the rows that were evaluated and signed"):
+        marked.export(ticket="DATA-4", format=form)
+    assert marked.kinds() == before
+
+
 # how it is said
 
 
