@@ -164,7 +164,7 @@ def test_what_counts_as_refused(answer: Answer, fault: str | None) -> None:
 def test_the_report_names_what_got_through_and_what_did_not_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(battery, "RESULTS", tmp_path)
+    monkeypatch.setattr(battery, "RESULTS", tmp_path / "battery.json")
     monkeypatch.setattr(battery, "REPORT", tmp_path / "battery.md")
     outcome = Outcome("a test", controls=2)
     outcome.attack("one", None)

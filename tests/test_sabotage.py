@@ -46,15 +46,18 @@ def test_a_patch_that_was_caught_is_tried_again_once_what_it_stands_on_changed(
     monkeypatch.setattr(sabotage, "PATCHES", tmp_path / "patches")
     patch = sabotage.Patch("x", "y", "z.py", "a", "b", ("tests/test_z.py::test_a",))
     results = tmp_path / "results"
-    assert sabotage.seen(patch, results) is None
-    outcome = sabotage.Outcome(patch, True, "tests/test_z.py::test_a", 2.0, "c0ffee")
+    assert sabotage.seen(patch, results, {}) is None
+    outcome = sabotage.Outcome(patch, True, "tests/test_z.py::test_a", 0.0, "c0ffee")
     for name in ("z.py", "patches/x.toml", "tests/test_z.py", "tests/conftest.py"):
         outcome.keep(results)
-        assert sabotage.seen(patch, results) == outcome
+        known = {"x": outcome.record()}
+        assert sabotage.seen(patch, results, {}) == outcome
+        assert sabotage.seen(patch, tmp_path / "none", known) == outcome
         (tmp_path / name).write_text("changed")
-        assert sabotage.seen(patch, results) is None, name
-    sabotage.Outcome(patch, False, "", 2.0, "c0ffee").keep(results)
-    assert sabotage.seen(patch, results) is None
+        assert sabotage.seen(patch, results, known) is None, name
+    survived = sabotage.Outcome(patch, False, "", 2.0, "c0ffee")
+    survived.keep(results)
+    assert sabotage.seen(patch, results, {"x": survived.record()}) is None
 
 
 def test_the_report_counts_what_was_tried_alone() -> None:
@@ -67,6 +70,6 @@ def test_the_report_counts_what_was_tried_alone() -> None:
         ],
         ["v"],
     )
-    assert "1 of 2 patches were caught, in 2 minutes of one process." in page
+    assert "1 of 2 patches that were tried were caught." in page
     assert "Not tried, which counts as neither: v." in page
     assert "| w | breaks more | **survives**: 1 passed | c0ffee |" in page

@@ -4,7 +4,7 @@ Each section is a file of tools/batteries/. It counts its attacks and those that
 attack only counts where the same case without it passes, at the start and at the end. A section
 that could not run is NOT_EVALUATED. Ends with 1 unless every section that ran held.
 
-Results lie in target/battery/, the report in docs/battery.md; `--fast` writes neither.
+The report is docs/battery.md, and docs/battery.json holds what it is made of; `--fast` writes neither.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 from batteries.outcome import Outcome
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "target" / "battery"
+RESULTS = ROOT / "docs" / "battery.json"
 REPORT = ROOT / "docs" / "battery.md"
 SEED = 20_260_301
 VERSIONS = ("synth-contracts", "duckdb", "pyarrow", "cryptography", "PyJWT")
@@ -120,11 +120,11 @@ def _section(result: Mapping[str, Any]) -> list[str]:
 
 def keep(result: Mapping[str, Any]) -> None:
     """Write one result, and the report of all that there are."""
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    partial = RESULTS / f".{result['section']}.partial"
-    partial.write_text(json.dumps(result, indent=1), encoding="utf-8")
-    partial.replace(RESULTS / f"{result['section']}.json")
-    found = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
+    found = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
+    found[result["section"]] = result
+    partial = RESULTS.with_suffix(".partial")
+    partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    partial.replace(RESULTS)
     REPORT.write_text(report(found), encoding="utf-8")
 
 

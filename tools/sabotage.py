@@ -7,7 +7,8 @@ that cannot even start proves nothing. Ends with 1 when a patch survives, does n
 its tests are red without it.
 
 A patch that was caught is not run again while it, the file that it breaks and its tests stand as they
-did (--again runs it all the same): stop and start as you like. The report names the commit of each.
+did (--again runs it all the same): stop and start as you like. The report names the commit of each,
+and docs/sabotage.json, written with it, lets another checkout go on from there.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PATCHES = ROOT / "tools" / "sabotage"
@@ -33,6 +35,7 @@ PATCHES = ROOT / "tools" / "sabotage"
 COPIES = ROOT / "target" / "sabotage" / str(os.getpid())
 RESULTS = ROOT / "target" / "sabotage-results"
 REPORT = ROOT / "docs" / "sabotage.md"
+KNOWN = ROOT / "docs" / "sabotage.json"
 COPIED = ("synth_contracts", "tests", "tools", "benchmarks", "contracts", "docs", "gx",
           "pyproject.toml", "Makefile", "README.md", "CONTRIBUTING.md", "CHANGELOG.md",
           "synth-contracts.yml")  # fmt: skip
@@ -94,28 +97,33 @@ class Outcome:
     seconds: float
     commit: str
 
-    def keep(self, folder: Path) -> None:
-        """Write it down."""
-        folder.mkdir(parents=True, exist_ok=True)
-        record = {
+    def record(self) -> dict[str, object]:
+        """As it is written down."""
+        return {
             "digest": self.patch.digest(),
             "caught": self.caught,
             "by": self.by,
-            "seconds": round(self.seconds),
             "commit": self.commit,
         }
-        (folder / f"{self.patch.name}.json").write_text(json.dumps(record, indent=1) + "\n")
+
+    def keep(self, folder: Path) -> None:
+        """Write it down."""
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(self.record(), indent=1) + "\n"
+        (folder / f"{self.patch.name}.json").write_text(text)
 
 
-def seen(patch: Patch, folder: Path) -> Outcome | None:
-    """How it was caught before; None where it was not, or what it stands on has changed."""
+def seen(patch: Patch, folder: Path, known: Mapping[str, Any]) -> Outcome | None:
+    """How it was caught before; None where it was not, or what it stands on has changed.
+
+    What lies in ``folder`` comes before what the last report ``known``.
+    """
     path = folder / f"{patch.name}.json"
-    if not path.is_file():
-        return None
-    record = json.loads(path.read_text(encoding="utf-8"))
-    if not record["caught"] or record["digest"] != patch.digest():
-        return None
-    return Outcome(patch, True, record["by"], record["seconds"], record["commit"])
+    found = [json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
+    for record in [*found, *([known[patch.name]] if patch.name in known else [])]:
+        if record["caught"] and record["digest"] == patch.digest():
+            return Outcome(patch, True, record["by"], 0.0, record["commit"])
+    return None
 
 
 def this_commit() -> str:
@@ -181,7 +189,6 @@ def attempt(patch: Patch, copy: Path, commit: str) -> Outcome:
 def report(outcomes: Sequence[Outcome], missing: Sequence[str] = ()) -> str:
     """docs/sabotage.md; ``missing`` are patches that were not tried."""
     caught = sum(outcome.caught for outcome in outcomes)
-    minutes = sum(outcome.seconds for outcome in outcomes) / 60
     lines = [
         "# Sabotage",
         "",
@@ -192,7 +199,7 @@ def report(outcomes: Sequence[Outcome], missing: Sequence[str] = ()) -> str:
         "The commit is the one that a patch was tried on; since then neither it, nor the file that it",
         "breaks, nor its tests changed.",
         "",
-        f"{caught} of {len(outcomes)} patches were caught, in {minutes:.0f} minutes of one process.",
+        f"{caught} of {len(outcomes)} patches that were tried were caught.",
         "",
     ]
     if missing:
@@ -237,7 +244,8 @@ def main() -> int:
     chosen = [p for p in every if not asked.only or any(o in p.name for o in asked.only)]
     if not chosen:
         raise SystemExit("no patch of that name")
-    outcomes = {p.name: was for p in every if (was := seen(p, RESULTS)) is not None}
+    told = json.loads(KNOWN.read_text(encoding="utf-8")) if KNOWN.is_file() else {}
+    outcomes = {p.name: was for p in every if (was := seen(p, RESULTS, told)) is not None}
     waiting = [] if asked.report else [p for p in chosen if asked.again or p.name not in outcomes]
     print(f"{len(waiting)} of {len(chosen)} patches are to be tried", flush=True)
     tried = {outcome.patch.name: outcome for outcome in _tried(waiting, asked.jobs)}
@@ -246,6 +254,8 @@ def main() -> int:
         known = [outcomes[p.name] for p in every if p.name in outcomes]
         missing = [p.name for p in every if p.name not in outcomes]
         REPORT.write_text(report(known, missing), encoding="utf-8")
+        records = {outcome.patch.name: outcome.record() for outcome in known}
+        KNOWN.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
     survivors = [outcome for outcome in tried.values() if not outcome.caught]
     print(f"{len(tried) - len(survivors)} of {len(tried)} caught")
     for outcome in survivors:
