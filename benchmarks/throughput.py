@@ -1,14 +1,14 @@
 """Export of a large release beside DuckDB's COPY of the same rows: seconds, memory, first byte.
 
-    python benchmarks/throughput.py [--rows 10000000] [--rounds 5] [--folder DIR]
+    python benchmarks/throughput.py [--rows 10000000] [--rounds 5] [--folder DIR] [--build]
 
 The rows are the shipped baskets over and over, each time of other households, in eight columns. They
-are released through the product's door as a candidate that was put together, because a build of so
-many rows needs more memory than a small machine has (of 500,000 rows it took 1.4 GiB); for `export`
-they are a release like any other. Then `export --format parquet` and DuckDB's `COPY ... TO` (Parquet, zstd, of
-the released view) take turns, each in a process of its own, first with one thread, both held to one
-core, then with two. An export verifies the release before it writes and reads back what it wrote;
-COPY does neither. Ends with 1 where the median of the ratios with one thread is below .7 or an export
+are released through the product's door as a candidate that was put together; for `export` they are a
+release like any other. With `--build` they are the source, with other amounts and in other weeks for
+each household, and `build` releases what it makes of them, which takes memory and time. Then
+`export --format parquet` and DuckDB's `COPY ... TO` (Parquet, zstd, of the released view) take turns, each
+in a process of its own, first with one thread, both held to one core, then with two. An export reads
+back what it wrote and holds it against what was signed; COPY does not. Ends with 1 where the median of the ratios with one thread is below .7 or an export
 takes 1 GiB or more.
 """
 
@@ -46,6 +46,63 @@ with duckdb.connect(sys.argv[1], read_only=True) as connection:
     connection.execute(f"COPY (SELECT * FROM release.transactions) TO '{sys.argv[2]}' "
                        "(FORMAT parquet, COMPRESSION zstd)")
 """
+
+
+#: What `--build` asks: every role of these columns, the rules of the preset for exploration.
+CONTRACT = """\
+apiVersion: v3.2.0
+kind: DataContract
+id: urn:synth-contracts:benchmark:transactions
+version: 1.0.0
+status: active
+servers:
+  - {server: source, type: duckdb, database: source.duckdb, schema: raw}
+schema:
+  - name: transactions
+    properties:
+      - {name: basket_id, logicalType: integer, primaryKey: true, required: true, unique: true}
+    customProperties:
+      - property: synthetic
+        vendor: synth-contracts
+        value:
+          preset: exploratory
+          k: 10
+          codes: [store_id]
+          roles: {entityKey: household, timeIndex: stamp, quasiIdentifiers: [store_id, top_department]}
+          split: {holdout: 0.3}
+          generator: {type: calendar_cart, rows: source, seed: 7}
+customProperties:
+  - property: export
+    vendor: synth-contracts
+    value: {formats: [parquet], ticketPattern: "^DATA-[0-9]+$"}
+"""
+#: Rows of other households, a part of each shifted by whole weeks, with amounts of their own.
+SOURCE = """
+CREATE TABLE raw.transactions AS
+SELECT row_number() OVER () + 1000000 AS basket_id, household_id + 10000 * copy AS household,
+       transaction_timestamp + INTERVAL 7 DAY * (hash(copy, household_id) % 6) AS stamp,
+       round(amount * (.7 + .6 * share), 2) AS amount, n_items, store_id, top_department,
+       round(retail_disc * (.7 + .6 * share), 2) AS retail_disc
+FROM (SELECT *, hash(household_id, copy) % 1000 / 1000 AS share FROM baskets, range({copies}) c(copy))
+LIMIT {count}
+"""
+
+
+def built(folder: Path, count: int) -> None:
+    """A house whose table was released by `build` from a source of so many rows."""
+    house = House(folder / "house")
+    with duckdb.connect(str(house.root / "source.duckdb")) as connection:
+        connection.read_parquet(str(SEED)).create("baskets")
+        connection.execute("CREATE SCHEMA raw")
+        connection.execute(SOURCE.format(copies=count // len_of(SEED) + 1, count=count))
+        connection.execute("DROP TABLE baskets")
+    (house.root / "synth-contracts.yml").write_text(PROJECT)
+    (house.root / "contracts").mkdir()
+    (house.root / "contracts" / "transactions.odcs.yaml").write_text(CONTRACT)
+    words = [sys.executable, "-m", "synth_contracts", "--project", str(house.root), "build"]
+    env = {**os.environ, "SYNTH_CONTRACTS_KEYS": str(house.key_folder)}
+    seconds, mib, _, _ = timed(words, env, None)
+    print(f"built {count:,} rows in {seconds:.0f} s, {mib:,.0f} MiB (largest process)", flush=True)
 
 
 def rows_of(count: int) -> pa.Table:
@@ -112,16 +169,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--build", action="store_true", help="release by `build`, from a source")
     parser.add_argument("--only-release", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
     if asked.only_release is not None:
-        released(asked.only_release, asked.rows)
+        (built if asked.build else released)(asked.only_release, asked.rows)
         return 0
     worst = 0
     with tempfile.TemporaryDirectory(dir=asked.folder) as name:
         folder = Path(name)
         # in a process of its own: a child's peak of memory begins with that of its parent
         made = [sys.executable, __file__, "--rows", str(asked.rows), "--only-release", name]
+        made += ["--build"] * asked.build
         subprocess.run(made, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
         house = House(folder / "house")
         exports = house.root / "exports"
@@ -144,7 +203,7 @@ def main(arguments: list[str] | None = None) -> int:
                          TABLE, "--ticket", f"DATA-{number}", "--format", "parquet", "--json"]  # fmt: skip
                 taken, mib, first, out = timed([*held, *words], env, exports)
                 told = json.loads(out)
-                if told["rows"] != asked.rows:
+                if told["rows"] != asked.rows:  # `rows: source` makes as many as there were
                     raise SystemExit(f"{told['rows']:,} rows were exported")
                 subprocess.run(["rm", "-r", told["path"]], check=True)
                 ratios.append(copied / taken)
