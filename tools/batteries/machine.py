@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -74,7 +75,7 @@ def attack(seed: int, *, examples: int = 500, steps: int = 50) -> Outcome:
     )
     with outcome.running(), ground_of_machine() as place:
         _control(outcome, place)
-        Machine.template, Machine.done = place.root.parent, Counter()
+        Machine.template, Machine.done, Machine.runs = place.root.parent, Counter(), 0
         settings = hypothesis.settings(
             max_examples=examples, stateful_step_count=steps, database=None, deadline=None,
             phases=[Phase.generate], suppress_health_check=list(HealthCheck), print_blob=False,
@@ -184,6 +185,7 @@ class Machine(RuleBasedStateMachine):
 
     template: ClassVar[Path]
     done: ClassVar[Counter[str]] = Counter()
+    runs: ClassVar[int] = 0
 
     def __init__(self) -> None:
         super().__init__()
@@ -502,6 +504,11 @@ class Machine(RuleBasedStateMachine):
             must(schemas["published"] <= {"release_data", "registry"})
         finally:
             shutil.rmtree(self.folder)
+            Machine.runs += 1
+            if Machine.runs % 25 == 0:
+                print(
+                    f"{Machine.runs} runs, {self.done.total():,} steps", file=sys.stderr, flush=True
+                )
 
     # the rest
 
