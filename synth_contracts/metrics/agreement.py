@@ -37,6 +37,7 @@ import pandas as pd
 
 from synth_contracts.metrics import cells
 from synth_contracts.metrics.cells import Floats, Ints
+from synth_contracts.metrics.threads import each
 from synth_contracts.tables import NUMERIC, TEMPORAL, Field
 
 Singles = npt.NDArray[np.float32]
@@ -271,10 +272,12 @@ class Agreement:
         back = np.empty(real.rows, dtype=np.int32)
         back[lot] = np.arange(real.rows, dtype=np.int32)
         self._ties = np.uint64((1 << max(real.rows - 1, 1).bit_length()) - 1)
-        self._sorted = []
-        for one in self._passes:
+
+        def in_order(one: _Pass) -> _Sorted:
             keys = np.sort(one.keys(columns, real) & ~self._ties | lot)
-            self._sorted.append(_Sorted(back[keys & self._ties], keys))
+            return _Sorted(back[keys & self._ties], keys)
+
+        self._sorted = each(in_order, self._passes)
         self._values = np.ascontiguousarray(real.value.T)
 
     def best(self, marks: Marks, among: Mask | None = None) -> Singles:
@@ -282,13 +285,15 @@ class Agreement:
 
         ``among``: real rows that are looked at, shape (real rows,); the others read 0.
         """
-        found = np.zeros(self.real.rows, dtype=np.float32)
         table = np.concatenate([marks.value, marks.same, marks.other]).T.copy()
-        for one, places in zip(self._passes, self._sorted, strict=True):
+
+        def best_of(number: int) -> Singles:
+            found = np.zeros(self.real.rows, dtype=np.float32)
+            places = self._sorted[number]
             held = places if among is None else places.among(among)
             if not len(held.order) or not marks.rows:
-                continue
-            keys = self._asked(one, marks)
+                return found
+            keys = self._asked(self._passes[number], marks)
             # in the order of the keys what is read lies side by side
             asking = np.argsort(keys)
             at = np.searchsorted(held.keys, keys[asking])
@@ -297,7 +302,10 @@ class Agreement:
                 part = Marks(*np.split(table[asking[block]].T.copy(), 3))
                 for real in self._met(held, at[block]):
                     np.maximum.at(found, real, self._weights(part, real))
-        return found
+            return found
+
+        # which pass found the largest, and when, changes no bit of it
+        return np.asarray(np.maximum.reduce(each(best_of, range(len(self._passes)))))
 
     def pairs(self, marks: Marks, reference: Floats, known: Floats) -> tuple[Ints, Ints, Floats]:
         """All pairs that agree, beyond ``reference``, by more than is known of the real row.
