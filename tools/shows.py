@@ -651,8 +651,9 @@ def found() -> dict[str, Any]:
 
 
 def write_page() -> None:
-    """docs/shows.md as far as jobs have run."""
-    (ROOT / "docs" / "shows.md").write_text(shows_page.summary(found(), len(JOBS)))
+    """docs/shows.md as far as jobs have run; what they do not tell anew stays as it stands."""
+    page, new = ROOT / "docs" / "shows.md", shows_page.summary(found(), len(JOBS))
+    page.write_text(shows_page.merged(page.read_text(), new) if page.is_file() else new)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -43,6 +44,31 @@ def summary(found: dict[str, Any], jobs: int) -> str:
     lines += _replay(found) + _isolated(found) + _framed(found) + _clones(found) + _help(found)
     lines += _epsilon(found)
     return "\n".join(lines) + "\n"
+
+
+def merged(page: str, new: str) -> str:
+    """``new`` with the sections of ``page`` that tell more: results of another checkout.
+
+    A section counts as telling more where its tables have more lines. The commits of both are named.
+    """
+    heads, parts = zip(*map(_parted, (page, new)), strict=True)
+    commits = sorted({word for head in heads for word in re.findall(r"\b[0-9a-f]{12}\b", head)})
+    first = re.sub(
+        r"\S+ of (\S+) jobs have run, on commit .*",
+        rf"Jobs of commits {', '.join(commits)}; what stands there of other machines is kept.",
+        heads[1],
+    )
+    kept = [
+        max(parts[1][title], parts[0].get(title, ""), key=lambda text: text.count("\n|"))
+        for title in parts[1]
+    ]
+    return first + "".join(kept)
+
+
+def _parted(page: str) -> tuple[str, dict[str, str]]:
+    """What stands before the first section, and each section by its title."""
+    head, *sections = re.split(r"^(?=## )", page, flags=re.MULTILINE)
+    return head, {text.split("\n", 1)[0]: text for text in sections}
 
 
 def _build(found: dict[str, Any]) -> list[str]:
