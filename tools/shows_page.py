@@ -49,8 +49,10 @@ def summary(found: dict[str, Any], jobs: int) -> str:
 def merged(page: str, new: str) -> str:
     """``new`` with the sections of ``page`` that tell more: results of another checkout.
 
-    A section counts as telling more where its tables have more lines. The commits of both are named.
+    A section tells more where its tables have more lines, and one of which no job has run tells
+    nothing. The commits of both are named.
     """
+    nothing = _parted(summary({}, 0))[1]
     heads, parts = zip(*map(_parted, (page, new)), strict=True)
     commits = sorted({word for head in heads for word in re.findall(r"\b[0-9a-f]{12}\b", head)})
     first = re.sub(
@@ -58,10 +60,11 @@ def merged(page: str, new: str) -> str:
         rf"Jobs of commits {', '.join(commits)}; what stands there of other machines is kept.",
         heads[1],
     )
-    kept = [
-        max(parts[1][title], parts[0].get(title, ""), key=lambda text: text.count("\n|"))
-        for title in parts[1]
-    ]
+    kept = []
+    for title, text in parts[1].items():
+        other = parts[0].get(title, "")
+        more = text != nothing[title] and text.count("\n|") >= other.count("\n|")
+        kept.append(text if more else other or text)
     return first + "".join(kept)
 
 
