@@ -216,6 +216,13 @@ class Produced:
             rows=self.rows,
         )
 
+    def forget(self) -> None:
+        """Give up what the rows are drawn from: ``rows`` and ``notes`` are left.
+
+        Models, plans and recoded columns take more memory than the rows, which are stored by then.
+        """
+        self.__dict__ = {"rows": self.rows, "notes": self.notes}
+
     # ---- once for the whole table
 
     def _planned(self) -> Plan:

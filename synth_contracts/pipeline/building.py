@@ -74,20 +74,8 @@ def build(
     if contract.export.fingerprint:
         keys.fingerprint_key(create=True)  # likewise
 
-    schema = ready.source.schema
-    train = canonical(ready.split.train, schema)
-    rows = rows_asked(contract, train, schema, ready.source.rows)
-    asked = "a released number of" if rows is None else f"{rows:,}"
-    with clock.step("generate", f"generating {asked} rows ({contract.generator.type})"):
-        produced = generate(
-            contract,
-            train,
-            schema,
-            secret_seed=stream(ready.secret, "generate", str(contract.generator.seed)),
-            rows=rows,
-            progress=progress,
-            spend=_spending(settings, keys, ready, run_id),
-        )
+    spend = _spending(settings, keys, ready, run_id)
+    produced = _generated(ready, clock, progress, spend)
     if contract.generator.save_model:
         with clock.step("keep", "keeping the fitted model, encrypted"):
             keep_model(settings, keys, ready, produced.learned, run_id, progress)
@@ -96,6 +84,24 @@ def build(
     return gate(
         Candidate(settings, keys, ready, clock, run_id, produced, attempt, earlier, progress)
     )
+
+
+def _generated(ready: Prepared, clock: Clock, progress: Progress, spend: Spend | None) -> Produced:
+    """The candidate, of a frame of train that nobody holds afterwards."""
+    contract, schema = ready.contract, ready.source.schema
+    train = canonical(ready.split.train, schema)
+    rows = rows_asked(contract, train, schema, ready.source.rows)
+    asked = "a released number of" if rows is None else f"{rows:,}"
+    with clock.step("generate", f"generating {asked} rows ({contract.generator.type})"):
+        return generate(
+            contract,
+            train,
+            schema,
+            secret_seed=stream(ready.secret, "generate", str(contract.generator.seed)),
+            rows=rows,
+            progress=progress,
+            spend=spend,
+        )
 
 
 @dataclass(frozen=True)
@@ -115,7 +121,10 @@ class Candidate:
 
 
 def gate(made: Candidate) -> BuildResult:
-    """Stage, evaluate and judge; then promote or record. The one way to a release."""
+    """Stage, evaluate and judge; then promote or record. The one way to a release.
+
+    Nothing can be drawn from ``made.produced`` afterwards.
+    """
     settings, keys, ready, clock = made.settings, made.keys, made.ready, made.clock
     contract, run_id, produced, earlier = ready.contract, made.run_id, made.produced, made.earlier
     schema = ready.source.schema
@@ -127,6 +136,11 @@ def gate(made: Candidate) -> BuildResult:
             (restore(chunk, schema) for chunk in produced.chunks()),
         )
         candidate = staged(settings.target.work, contract.table, run_id)
+    uncoarsened, notes = produced.uncoarsened, list(produced.notes)
+    if made.sampled_from:
+        notes.append(f"Sampled from the kept model of run {made.sampled_from}: nothing was fitted.")
+    protection = {**produced.protection.to_json(), "notes": notes}
+    produced.forget()
     with clock.step("evaluate", f"measuring {len(contract.rules)} rules"):
         thinning = Thinning()
         if contract.export.fingerprint:
@@ -141,10 +155,11 @@ def gate(made: Candidate) -> BuildResult:
             seed=stream(ready.secret, "evaluate", str(contract.generator.seed)),
             attempt=made.attempt,
             coarsening=Coarsening.of(contract),
-            uncoarsened=produced.uncoarsened,
+            uncoarsened=uncoarsened,
             earlier=earlier.frames,
             kept=thinning.kept,
         )
+        del candidate  # the comparison has its own
         evaluation = run_checkpoint(
             contract,
             comparison,
@@ -163,10 +178,6 @@ def gate(made: Candidate) -> BuildResult:
             thinned=thinning.record,
         )
         verdict = judge(contract, evaluation)
-    notes = list(produced.notes)
-    if made.sampled_from:
-        notes.append(f"Sampled from the kept model of run {made.sampled_from}: nothing was fitted.")
-    protection = {**produced.protection.to_json(), "notes": notes}
     return conclude(
         Judged(
             settings, keys, ready, clock, run_id, comparison, evaluation, verdict, protection,

@@ -32,6 +32,7 @@ from synth_contracts.warehouse import separate_files
 class Prepared:
     """A contract met with its source: everything before the first fit.
 
+    ``source`` says what was read and holds none of its rows any more: they are in ``split``.
     ``sources`` are the marks under which attempts on these rows are counted, ``budget`` those under
     which what a guarantee spends is summed.
     """
@@ -79,6 +80,7 @@ def prepare(settings: Settings, contract: Contract, keys: KeyFolder) -> Prepared
     fingerprint = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
     sources = source_marks(contract, database=database, digest=source.digest)
     budget = budget_marks(contract, database=database, digest=source.digest)
+    source = replace(source, arrow=source.arrow.schema.empty_table())  # the rows are in the parts
     return Prepared(contract, source, parts, secret, fingerprint, sources, budget)
 
 
