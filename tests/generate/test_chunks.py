@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -237,3 +239,14 @@ def test_the_digest_in_parts_is_that_of_the_whole(made, few_case) -> None:
             assert found == rows_digest(whole)
             assert max(asked) <= size
             assert sum(asked) == whole.num_rows
+
+
+def test_what_rows_are_drawn_from_can_be_given_up(few_case) -> None:
+    produced = fresh(few_case)
+    model, notes = weakref.ref(produced.learned), produced.notes
+    produced.forget()
+    gc.collect()
+    assert model() is None
+    assert (produced.rows, produced.notes) == (ROWS, notes)
+    with pytest.raises(AttributeError):
+        produced.chunk(0)
