@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
+import weakref
 
 import duckdb
 import numpy as np
@@ -92,3 +94,32 @@ def test_the_generator_is_given_train_and_a_secret_stream_alone(fresh, monkeypat
         assert len(given["train"]) == parts.train.num_rows
         seeds.append(given["secret_seed"])
     assert len({*seeds, contract.generator.seed}) == 3
+
+
+def test_nothing_that_rows_are_drawn_from_is_held_while_they_are_measured(
+    fresh, monkeypatch
+) -> None:
+    class Stop(Exception):
+        pass
+
+    held, real = [], building.generate
+
+    def generate(contract, train, schema, **more):
+        produced = real(contract, train, schema, **more)
+        held.extend(map(weakref.ref, (train, produced.learned)))
+        return produced
+
+    def run_checkpoint(*_, **__):
+        gc.collect()
+        held[:] = [one() is None for one in held]
+        raise Stop
+
+    project = fresh()
+    monkeypatch.setattr(building, "generate", generate)
+    monkeypatch.setattr(building, "run_checkpoint", run_checkpoint)
+    monkeypatch.setenv("SYNTH_CONTRACTS_KEYS", str(project.keys))
+    settings = load_settings(project.folder)
+    contract = load_contract(project.folder / "contracts" / "transactions.odcs.yaml")
+    with pytest.raises(Stop):
+        building.build(settings, contract)
+    assert held == [True, True]
