@@ -168,7 +168,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--folder", type=Path, help="where the release is made, or lies already")
     parser.add_argument("--build", action="store_true", help="release by `build`, from a source")
     parser.add_argument("--only-release", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
@@ -176,12 +176,14 @@ def main(arguments: list[str] | None = None) -> int:
         (built if asked.build else released)(asked.only_release, asked.rows)
         return 0
     worst = 0
-    with tempfile.TemporaryDirectory(dir=asked.folder) as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as name:
+        folder = asked.folder or Path(name)
+        folder.mkdir(exist_ok=True)
         # in a process of its own: a child's peak of memory begins with that of its parent
-        made = [sys.executable, __file__, "--rows", str(asked.rows), "--only-release", name]
+        made = [sys.executable, __file__, "--rows", str(asked.rows), "--only-release", str(folder)]
         made += ["--build"] * asked.build
-        subprocess.run(made, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
+        if not (folder / "house" / "published.duckdb").exists():
+            subprocess.run(made, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
         house = House(folder / "house")
         exports = house.root / "exports"
         print("| threads | round | COPY s | export s | ratio | first byte s | export MiB |")
