@@ -35,7 +35,8 @@ SECTIONS: dict[str, dict[str, int] | None] = {
     "edits": {"columns": 3, "others": 6},
     "races": {"threads": 6, "uses": 1, "rounds": 1, "processes": 0},
     "slots": {"slots": 1},
-    "machine": {"examples": 3, "steps": 30},  # the first run is always the simplest one
+    # the first run is always the simplest one
+    "machine": {"examples": 3, "steps": 30, "lanes": 1},
     "canaries": None,  # tests/e2e/test_quiet.py plants values in a build of its own
     "lockdown": {"only": 1},
     "names": {"builds": 0, "malformed": 30, "scalars": 20},

@@ -9,6 +9,7 @@ would have entered, and nothing else.
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -66,13 +68,40 @@ MOMENTS: dict[str, tuple[str, ...]] = {
 KINDS = {"promote": ("promoted",), "flag": ("flagged",), "revoke": ("revoked",), "export": EXPORTS}
 
 
-def attack(seed: int, *, examples: int = 500, steps: int = 50) -> Outcome:
-    """``examples`` runs of ``steps`` steps each; the first that fails ends them."""
+def attack(seed: int, *, examples: int = 500, steps: int = 50, lanes: int = 2) -> Outcome:
+    """``examples`` runs of ``steps`` steps each, in as many processes as there are ``lanes``.
+
+    Each lane has its share of the runs and a seed of its own, ``seed`` and those after it; the first
+    run that fails ends those of its lane.
+    """
     outcome = Outcome(
         "a step after which project and model differ, or one of the eleven invariants does not "
         "hold",
         notes=[_NOTE],
     )
+    shares = [examples // lanes + (lane < examples % lanes) for lane in range(lanes)]
+    seeds = range(seed, seed + lanes)
+    with outcome.running():
+        if lanes == 1:
+            found = [_lane(seed, examples, steps)]
+        else:
+            outcome.notes.append(f"In {lanes} lanes, with the seeds {', '.join(map(str, seeds))}.")
+            context = multiprocessing.get_context("spawn")
+            with ProcessPoolExecutor(lanes, mp_context=context) as pool:
+                found = list(pool.map(_lane, seeds, shares, [steps] * lanes))
+        for one in found:
+            for name in ("attacks", "refused", "violations", "controls"):
+                setattr(outcome, name, getattr(outcome, name) + getattr(one, name))
+            outcome.findings += one.findings
+            outcome.errors += one.errors
+            for name, number in sorted(one.details.items()):
+                outcome.count(name, number)
+    return outcome
+
+
+def _lane(seed: int, examples: int, steps: int) -> Outcome:
+    """Runs one after the other."""
+    outcome = Outcome("")
     with outcome.running(), ground_of_machine() as place:
         _control(outcome, place)
         Machine.template, Machine.done, Machine.runs = place.root.parent, Counter(), 0
