@@ -88,6 +88,7 @@ class Leaking:
             uncoarsened=produced.uncoarsened,
             protection=produced.protection,
             notes=produced.notes,
+            forget=produced.forget,
         )
 
     def build(self, table: str, copied: range, *more: str, seed: int = 1) -> int:
