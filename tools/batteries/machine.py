@@ -116,12 +116,16 @@ def _lane(seed: int, examples: int, steps: int) -> Outcome:
             notes = getattr(error, "__notes__", [])
             fault = " / ".join([f"{type(error).__name__}: {error}", *notes])[:3000]
         done = Machine.done
+        # a kill is counted beside the crash that it is a part of
+        killed = {name: done.pop(name) for name in list(done) if name.startswith("killed")}
         for _ in range(done.total() - (fault is not None)):
             outcome.attack("a step", None)
         if fault is not None:
             outcome.attack("a step", fault)
         for name, number in sorted(done.items()):
             outcome.count(f"steps: {name}", number)
+        for name, number in sorted(killed.items()):
+            outcome.count(name, number)
         outcome.count("runs", examples)
         _control(outcome, place)
     return outcome
