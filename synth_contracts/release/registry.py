@@ -258,7 +258,7 @@ class Registry:
         return sql.read_release(self._database, release.table, release.id)
 
     def verify_release(self, table: str) -> Release:
-        """Check the newest release of a table from its stored rows up (see ``check_release``).
+        """Check the newest release of a table from its stored rows up (see :meth:`verified`).
 
         Raises:
             UsageError: (exit 2) no such table.

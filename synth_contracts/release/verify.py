@@ -41,34 +41,6 @@ def signed_fingerprint(release: Release, keys: Mapping[str, PublicKey]) -> Mappi
     return told if isinstance(told, Mapping) else {}
 
 
-def check_release(
-    release: Release,
-    rows: int,
-    rows_digest: str,
-    *,
-    entries: Sequence[LedgerEntry],
-    registry_id: str,
-    keys: Mapping[str, PublicKey],
-    view_is_right: bool,
-) -> None:
-    """Hold rows, registry row, signed statement and ledger against each other.
-
-    ``rows`` and ``rows_digest`` are of the rows as they are stored.
-
-    Raises:
-        Refused: (exit 5) anything does not match; the message says what.
-    """
-    check_signed(
-        release,
-        rows,
-        entries=entries,
-        registry_id=registry_id,
-        keys=keys,
-        view_is_right=view_is_right,
-    )
-    check_rows_digest(release, rows_digest)
-
-
 def check_rows_digest(release: Release, rows_digest: str) -> None:
     """Hold the digest of the stored rows against a release whose statement was found right.
 
@@ -91,9 +63,10 @@ def check_signed(
     keys: Mapping[str, PublicKey],
     view_is_right: bool,
 ) -> None:
-    """As :func:`check_release`, but of the rows their number alone.
+    """Hold registry row, signed statement, view and ledger against each other.
 
-    For who reads the rows anyway and finds their digest so (`check_rows_digest`).
+    Of the rows as they are stored, ``rows`` is their number; their digest is for
+    :func:`check_rows_digest`, whoever reads them.
 
     Raises:
         Refused: (exit 5) anything does not match; the message says what.
