@@ -21,6 +21,7 @@ from synth_contracts.evaluation.inputs import Given, Inputs, Unfit, read
 from synth_contracts.evaluation.thinning import Thinning, thin
 from synth_contracts.expectations.measured import Measuring
 from synth_contracts.metrics.measurement import Evaluation, NotMeasured, Result
+from synth_contracts.metrics.threads import each
 from synth_contracts.tables import TableSchema, rows_digest
 
 logger = logging.getLogger(__name__)
@@ -133,11 +134,9 @@ def evaluate(
 
 
 def _digests(inputs: Inputs, *, has_holdout: bool) -> Digests:
-    return Digests(
-        rows=rows_digest(inputs.arrow["synthetic"]),
-        train=rows_digest(inputs.arrow["train"]),
-        holdout=rows_digest(inputs.arrow["holdout"]) if has_holdout else "",
-    )
+    names = ["synthetic", "train", *(["holdout"] if has_holdout else [])]
+    rows, train, *rest = each(lambda name: rows_digest(inputs.arrow[name]), names)
+    return Digests(rows=rows, train=train, holdout=rest[0] if rest else "")
 
 
 def _unmeasured(

@@ -177,8 +177,11 @@ class Columns:
         """The rows of a canonical frame, in its own order."""
         shape = (len(self._parts), len(frame))
         value, same, other = (np.empty(shape, dtype=np.float32) for _ in range(3))
-        for i, part in enumerate(self._parts):
-            value[i], same[i], other[i] = part.mark(frame, self.rows)
+
+        def mark(i: int) -> None:
+            value[i], same[i], other[i] = self._parts[i].mark(frame, self.rows)
+
+        each(mark, range(len(self._parts)))
         return Marks(value, same, other)
 
 

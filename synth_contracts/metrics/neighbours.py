@@ -3,7 +3,9 @@
 The reference is never sampled. Up to ``EXACT_PAIRS`` pairs each is looked at; above, the reference
 is cut into lists around centroids, and of these the nearest are searched, as in inverted files
 (Jégou, Douze, Schmid 2011). An exact copy is found by a hash of its row, whatever else is searched:
-approximation can only hide a neighbour that is not a copy.
+approximation can only hide a neighbour that is not a copy. Of the lists that are to be searched,
+those are left out that lie beyond what was found in the nearest ones: between the centroids of two
+lists stands a plane, and what the farther list holds lies behind it (Uhlmann 1991; Navarro 2002).
 
 Pairs are compared by products of matrices, which is ten times cheaper than by differences, and
 loses exact zeros (x2 + y2 - 2xy). So one neighbour more than asked for is kept, and the distance of
@@ -13,7 +15,9 @@ each is computed again from the difference of the vectors. Equal rows are search
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,8 +38,20 @@ _SPARE = 1
 _TRAIN_POINTS, _ROUNDS = 39, 6
 _SEED = 20170101
 _BLOCK, _WIDE = 512, 2_048
+#: Groups whose distances to points are looked at together.
+_COLUMNS = 64
+#: Rows whose products with all centroids stay in the cache.
+_SHORT = 128
 #: Queries that share one pass over the lists.
 _PASS = 65_536
+#: Lists that every query looks at before others are ruled out.
+_FIRST = 2
+#: How far products of float32 may be off, as a share of the squares that they are made of.
+_ROUNDED = 1e-5
+#: Centroids nearer than this are one.
+_COINCIDE = 1e-12
+#: Groups of centroids whose least ones tell a bound for all.
+_GROUPS = 128
 
 
 def nearest(
@@ -289,17 +305,58 @@ def _inverted_lists(
 
 
 @dataclass(frozen=True)
+class _Asked:
+    """Which query looks at which list, shape (asked,) each.
+
+    ``beyond`` is how far at least all rows of that list lie from the query.
+    """
+
+    who: npt.NDArray[np.int32]
+    lists: npt.NDArray[np.unsignedinteger[Any]]
+    beyond: Vectors
+
+    @classmethod
+    def of(cls, parts: Sequence[_Asked]) -> _Asked:
+        """Several after one another."""
+        return cls(
+            np.concatenate([part.who for part in parts]),
+            np.concatenate([part.lists for part in parts]),
+            np.concatenate([part.beyond for part in parts]),
+        )
+
+    def among(self, mask: npt.NDArray[np.bool_]) -> _Asked:
+        """Those of ``mask`` alone, shape (asked,)."""
+        return _Asked(self.who[mask], self.lists[mask], self.beyond[mask])
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The k nearest so far, ascending by half the squared distance less a term of the query."""
+
+    values: Vectors
+    rows: Rows
+
+    def reach(self, left: Vectors) -> Vectors:
+        """How far at most the last of each query lies away; infinite where too few were found."""
+        square = np.einsum("qd,qd->q", left[:, :-1], left[:, :-1])
+        gap = np.maximum(2 * self.values[:, -1] + square, 0)
+        return np.asarray(np.sqrt(gap + _ROUNDED * (np.sqrt(square) + np.sqrt(gap)) ** 2))
+
+
+@dataclass(frozen=True)
 class _Lists:
     """The reference in lists, each around its centroid.
 
     ``right`` holds the rows list by list (see ``_right``), ``order`` their numbers, ``start`` the
-    first of each list and the end, shape (lists + 1,). All but ``order`` is taken from ``centre``.
+    first of each list and the end, shape (lists + 1,), ``apart`` how far centroids lie from each
+    other, shape (lists, lists). All but ``order`` is taken from ``centre``.
     """
 
     centroids: Vectors
     right: Vectors
     order: Rows
     start: Rows
+    apart: Vectors
     centre: Vectors
 
     @classmethod
@@ -311,16 +368,28 @@ class _Lists:
         # lists that nobody is in would only be looked at in vain
         held = sizes > 0
         start = np.concatenate([[0], np.cumsum(sizes[held])])
-        return cls(centroids[held], _right(reference, centre, order), order, start, centre)
+        centroids = centroids[held]
+        return cls(
+            centroids, _right(reference, centre, order), order, start, _apart(centroids), centre
+        )
 
     def search(self, queries: Vectors, k: int, probes: int) -> Rows:
         left = _left(queries, self.centre)
-        asking, ends = self._asking(left, probes)
-        values = np.full((len(queries), k), np.inf, dtype=np.float32)
-        rows = np.full((len(queries), k), -1, dtype=np.int64)
-        worst = values[:, -1].copy()
+        near, far = self._asking(left, probes)
+        shape = len(queries), k
+        found = _Found(np.full(shape, np.inf, dtype=np.float32), np.full(shape, -1))
+        self._look(left, near, found)
+        self._look(left, far.among(far.beyond <= found.reach(left)[far.who]), found)
+        return np.where(found.rows < 0, -1, self.order[found.rows])
+
+    def _look(self, left: Vectors, asked: _Asked, found: _Found) -> None:
+        """Put what the lists hold into the nearest of those who ask."""
+        values, rows = found.values, found.rows
+        k, worst = values.shape[1], values[:, -1].copy()
+        asking = asked.who[np.argsort(asked.lists, kind="stable")]
+        ends = np.cumsum(np.bincount(asked.lists, minlength=len(self.centroids)))
         for number in range(len(self.centroids)):
-            who = asking[ends[number] : ends[number + 1]]
+            who = asking[ends[number - 1] if number else 0 : ends[number]]
             if not len(who):
                 continue
             first, last = self.start[number], self.start[number + 1]
@@ -336,59 +405,117 @@ class _Lists:
             values[who] = np.take_along_axis(value, keep, 1)
             rows[who] = np.take_along_axis(at, keep, 1)
             worst[who] = values[who, -1]
-        return np.where(rows < 0, -1, self.order[rows])
 
-    def _asking(self, left: Vectors, probes: int) -> tuple[npt.NDArray[np.int32], Rows]:
-        """The queries that look at each list, list by list, and where each list's begin."""
-        right, lists = _right(self.centroids), len(self.centroids)
-        probes = min(probes, lists)
-        number = np.uint16 if lists <= 2**16 else np.uint32
-        who, which = [], []
+    def _asking(self, left: Vectors, probes: int) -> tuple[_Asked, _Asked]:
+        """Who looks at which lists at first, and then, if these may hold nearer rows."""
+        right, probes = _right(self.centroids), min(probes, len(self.centroids))
+        first, number = min(_FIRST, probes), np.min_scalar_type(len(self.centroids))
+        near: list[_Asked] = []
+        far: list[_Asked] = []
         for start in range(0, len(left), _BLOCK):
-            gaps = left[start : start + _BLOCK] @ right.T
-            edge = np.partition(gaps, probes - 1, axis=1)[:, probes - 1 : probes]
-            at = np.flatnonzero(gaps <= edge)
-            who.append((start + at // lists).astype(np.int32))
-            which.append((at % lists).astype(number))
-        lists_of = np.concatenate(which)
-        order = np.argsort(lists_of, kind="stable")
-        ends = np.cumsum(np.bincount(lists_of, minlength=lists))
-        return np.concatenate(who)[order], np.concatenate([[0], ends])
+            block = left[start : start + _BLOCK]
+            who, lists, value = _lowest(block @ right.T, probes)
+            values, begin = _padded(who, value, len(block))
+            nearest = lists[begin + values.argmin(axis=1)][who]
+            edge = np.partition(values, first - 1, axis=1)[who, first - 1]
+            half = np.einsum("qd,qd->q", block[:, :-1], block[:, :-1]) / 2
+            unsure = _ROUNDED * (2 * half[who] + right[lists, -1] + right[nearest, -1])
+            beyond = (value - values.min(axis=1)[who] - unsure) / self.apart[nearest, lists]
+            asked = _Asked((start + who).astype(np.int32), lists.astype(number), beyond)
+            near.append(asked.among(value <= edge))
+            far.append(asked.among(value > edge))
+        return _Asked.of(near), _Asked.of(far)
+
+
+def _lowest(gaps: Vectors, count: int) -> tuple[Rows, Rows, Vectors]:
+    """Row, column and value of the ``count`` smallest of each row, and of all equal to the last."""
+    width = gaps.shape[1]
+    grouped = width // _GROUPS * _GROUPS
+    if grouped <= _GROUPS or 2 * count > _GROUPS:
+        at = np.flatnonzero(gaps <= _nth(gaps, count))
+        return at // width, at % width, gaps.ravel()[at]
+    # that many groups hold something as small as the bound: it is one for all, and few are below
+    bound = _nth(gaps[:, :grouped].reshape(len(gaps), -1, _GROUPS).min(axis=1), count)
+    at = np.flatnonzero(gaps <= bound)
+    row, value = at // width, gaps.ravel()[at]
+    kept = value <= _nth(_padded(row, value, len(gaps))[0], count)[row, 0]
+    return row[kept], at[kept] % width, value[kept]
+
+
+def _nth(values: Vectors, count: int) -> Vectors:
+    """The ``count``-th smallest of each row, shape (rows, 1)."""
+    return np.partition(values, count - 1, axis=1)[:, count - 1 : count]
+
+
+def _padded(row: Rows, value: Vectors, rows: int) -> tuple[Vectors, Rows]:
+    """Values of each row, ended by infinity, shape (rows, most); and where each begins.
+
+    ``row`` is ascending.
+    """
+    sizes = np.bincount(row, minlength=rows)
+    begin = np.cumsum(sizes) - sizes
+    found = np.full((rows, sizes.max()), np.inf, dtype=np.float32)
+    found[row, np.arange(len(row)) - begin[row]] = value
+    return found, begin
+
+
+def _apart(centroids: Vectors) -> Vectors:
+    """How far each lies from each, rather more, and never 0; shape (lists, lists)."""
+    points = centroids.astype(np.float64)
+    square = np.einsum("ld,ld->l", points, points)
+    found = np.empty((len(points), len(points)), dtype=np.float32)
+    for start in range(0, len(points), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        gap = square[block, None] + square - 2 * points[block] @ points.T
+        found[block] = np.maximum((1 + _ROUNDED) * np.sqrt(np.maximum(gap, 0)), _COINCIDE)
+    return found
 
 
 @dataclass(frozen=True)
 class Groups:
-    """Rows in groups of near ones, each around a centre.
+    """Rows in groups of near ones, each row in that of the nearest centre.
 
     Attributes:
         order: rows, group by group, shape (rows,).
         start: first of each group and the end, shape (groups + 1,).
         centre: shape (groups, dimensions).
-        distance: of each row of ``order`` to the centre of its group, shape (rows,).
     """
 
     order: Rows
     start: Rows
     centre: Vectors
-    distance: Distances
 
     @classmethod
     def of(cls, vectors: Vectors, groups: int) -> Groups:
         """About ``groups`` groups by k-means over a sample."""
         centre = _centroids(vectors, groups)
         of_row = _assigned(vectors, centre)
-        order = np.argsort(of_row, kind="stable")
         sizes = np.bincount(of_row, minlength=len(centre))
         held = sizes > 0
-        distance = np.empty(len(order))
-        for first in range(0, len(order), _PASS):
-            rows = order[first : first + _PASS]
-            gap = vectors[rows] - centre[of_row[rows]]
-            distance[first : first + _PASS] = np.sqrt(
-                np.einsum("rd,rd->r", gap, gap, dtype=np.float64)
-            )
         start = np.concatenate([[0], np.cumsum(sizes[held])])
-        return cls(order, start, centre[held], distance)
+        return cls(np.argsort(of_row, kind="stable"), start, centre[held])
+
+    def beyond(self, points: Vectors, most: float) -> Iterator[tuple[int, Distances]]:
+        """Of each group, how far its rows lie from each of ``points`` at least, shape (points,).
+
+        Between the centres of two groups stands a plane: what is nearer to the one lies behind it.
+        Of rows within ``most`` of a point the distance is never less than what is told here.
+        """
+        centre, found = self.centre.astype(np.float64), points.astype(np.float64)
+        own = _assigned(points, self.centre)
+        long = np.sqrt(np.einsum("pd,pd->p", found, found))
+        square = np.einsum("gd,gd->g", centre, centre)
+        gap = found - centre[own]
+        least = np.einsum("pd,pd->p", gap, gap)
+        apart = _apart(self.centre)
+        for start in range(0, len(centre), _COLUMNS):
+            block = slice(start, start + _COLUMNS)
+            away = square[block, None] + long**2 - 2 * centre[block] @ found.T
+            # rows were put into groups by products of float32
+            unsure = _ROUNDED * (square[block, None] + square[own] + (long + most) ** 2)
+            away -= least + unsure
+            away /= 2 * apart[block, own]
+            yield from enumerate(away, start)
 
 
 def _centroids(reference: Vectors, lists: int, centre: Vectors | None = None) -> Vectors:
@@ -411,4 +538,15 @@ def _centroids(reference: Vectors, lists: int, centre: Vectors | None = None) ->
 
 def _assigned(vectors: Vectors, centroids: Vectors, centre: Vectors | None = None) -> Rows:
     """The nearest of centroids that are taken from ``centre``, of each row, shape (rows,)."""
-    return _every_pair(vectors, _right(centroids), 1, centre)[:, 0]
+    right = _right(centroids)
+    found = np.empty(len(vectors), dtype=np.int64)
+
+    def assign(start: int) -> None:
+        room = np.empty((_SHORT, len(right)), dtype=np.float32)
+        for first in range(start, min(start + _BLOCK, len(vectors)), _SHORT):
+            left = _left(vectors[first : first + _SHORT], centre)
+            gaps = np.matmul(left, right.T, out=room[: len(left)])
+            found[first : first + _SHORT] = gaps.argmin(axis=1)
+
+    each(assign, range(0, len(vectors), _BLOCK))
+    return found

@@ -117,3 +117,51 @@ def test_by_hand(engine):
     reference = np.array([[0, 0], [3, 4], [6, 8]], dtype=np.float32)
     found = nearest(np.array([[0, 0], [3, 3]], dtype=np.float32), reference, 2)
     np.testing.assert_allclose(found, [[0, 5], [1, 18**0.5]])
+
+
+def test_lists_that_hold_nothing_nearer_are_passed_over_and_no_neighbour_with_them(monkeypatch):
+    """Of all lists: what is found is what differences tell, and most rows were never looked at."""
+    monkeypatch.setattr(neighbours, "EXACT_PAIRS", 0)
+    looked = []
+    look = neighbours._Lists._look
+
+    def count(lists, left, asked, found):
+        looked.append(int(np.diff(lists.start)[asked.lists].sum()))
+        look(lists, left, asked, found)
+
+    monkeypatch.setattr(neighbours._Lists, "_look", count)
+    rng = np.random.default_rng(12)
+    # far from the origin, where products of float32 are coarse
+    reference = (rng.random((4000, 3)) + 20).astype(np.float32)
+    queries = (rng.random((700, 3)) + 20).astype(np.float32)
+    gaps = np.linalg.norm(queries[:, None].astype(float) - reference[None].astype(float), axis=2)
+    distances, rows = search(queries, reference, 2, probes=10_000)
+    assert (rows == np.argsort(gaps, axis=1, kind="stable")[:, :2]).all()
+    np.testing.assert_allclose(distances, np.sort(gaps, axis=1)[:, :2], rtol=1e-5)
+    assert sum(looked) < 0.2 * gaps.size
+
+
+def test_the_lowest_of_each_row_are_those_of_a_sort_and_all_equals_of_the_last():
+    rng = np.random.default_rng(13)
+    # few different values: the last one is there several times
+    gaps = rng.integers(0, 90, (50, 900)).astype(np.float32)
+    for count in (1, 8, 32, 100, 900):
+        row, column, value = neighbours._lowest(gaps, count)
+        assert (gaps[row, column] == value).all()
+        most = np.sort(gaps, axis=1)[:, count - 1]
+        for number in range(50):
+            assert set(column[row == number]) == set(np.flatnonzero(gaps[number] <= most[number]))
+
+
+def test_rows_of_a_group_lie_no_nearer_than_it_says():
+    rng = np.random.default_rng(14)
+    rows = (rng.random((3000, 4)) * 3 + 10).astype(np.float32)
+    points = (rng.random((200, 4)) * 3 + 10).astype(np.float32)
+    groups = neighbours.Groups.of(rows, 40)
+    far = 0
+    for group, beyond in groups.beyond(points, most=5.0):
+        own = rows[groups.order[groups.start[group] : groups.start[group + 1]]]
+        gaps = np.linalg.norm(points[:, None].astype(float) - own[None].astype(float), axis=2)
+        assert (gaps.min(axis=1) >= beyond).all()
+        far += int((beyond > 0.5 * gaps.min(axis=1)).sum())
+    assert far > 0.5 * 200 * len(groups.centre)

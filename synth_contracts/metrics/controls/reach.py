@@ -22,6 +22,8 @@ _PRODUCTS = 2**22
 _SLACK = np.float32(4e-6)
 #: Real rows from which they are put into groups.
 _MANY = 400_000
+#: Rows of a part, where a group has that many, and parts of a group.
+_FEWEST, _MOST_PARTS = 128, 8
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,9 @@ class Reach:
 class Targets:
     """Real rows with the distance to their nearest synthetic row, ready to be searched.
 
-    Many rows are put into groups first. A row within a ball around its centre, with the nearest
-    synthetic row so near, can be reached from nowhere but a somewhat larger ball: groups that a
-    planted row lies too far from are not looked at, and no pair is missed.
+    Many rows are put into groups first, and these cut into parts by how near the synthetic rows
+    are. Between a planted row and another group stands a plane: parts whose synthetic rows are all
+    nearer than that are not looked at, and no pair is missed.
 
     Args:
         real: encoded real rows, float32 of shape (rows, dimensions).
@@ -60,11 +62,11 @@ class Targets:
 
     def __init__(self, real: Vectors, near: Floats, *, grouped: bool | None = None) -> None:
         self.real, self.near = real, near
-        self._balls: _Balls | None = None
+        self._parts: _Parts | None = None
         if len(real) >= _MANY if grouped is None else grouped:
-            self._balls = _Balls.of(real, near)
-        if self._balls is not None:
-            real, near = real[self._balls.order], near[self._balls.order]
+            self._parts = _Parts.of(real, near)
+        if self._parts is not None:
+            real, near = real[self._parts.order], near[self._parts.order]
         length = np.einsum("rd,rd->r", real, real, dtype=np.float64)
         # |x|2 - 2xy + |y|2 - near2 as one product of (x, |x|2 - near2, 1) with (-2y, 1, |y|2)
         held = length * (1 - float(_SLACK)) - near**2
@@ -94,15 +96,13 @@ class Targets:
     def _blocks(self, planted: Vectors) -> Iterator[tuple[int, int, Ints]]:
         """Spans of ``_left`` and the planted rows that may reach a row of each."""
         every = np.arange(len(planted))
-        if self._balls is None:
+        if self._parts is None:
             step = min(max(_PRODUCTS // max(len(planted), 1), 64), 4_096)
             for first in range(0, len(self._left), step):
                 yield first, min(first + step, len(self._left)), every
             return
-        balls = self._balls
-        yield 0, 0, every  # no pair, where no group is reached
-        for group, asked in balls.asking(planted):
-            begin, end = int(balls.start[group]), int(balls.start[group + 1])
+        yield 0, 0, every  # no pair, where no part is reached
+        for begin, end, asked in self._parts.asking(planted):
             step = min(max(_PRODUCTS // len(asked), 64), 4_096)
             for first in range(begin, end, step):
                 yield first, min(first + step, end), asked
@@ -115,8 +115,8 @@ class Targets:
         below = np.matmul(self._left[first:last], wanted) < 0
         at = np.flatnonzero(below.ravel())
         row, plant = first + at // max(len(asked), 1), asked[at % max(len(asked), 1)]
-        if self._balls is not None:
-            row = self._balls.order[row]
+        if self._parts is not None:
+            row = self._parts.order[row]
         # as neighbours.search has it, so that a distance is the same by either way
         gap = planted[plant] - self.real[row]
         distance = np.sqrt(np.einsum("pd,pd->p", gap, gap, dtype=np.float64))
@@ -125,30 +125,43 @@ class Targets:
 
 
 @dataclass(frozen=True)
-class _Balls:
-    """Groups of real rows (see ``neighbours.Groups``) and from how far each can be reached.
+class _Parts:
+    """Groups of real rows (see ``neighbours.Groups``) in parts, the soonest reached rows first.
 
-    ``reach`` has shape (groups,): the largest sum of a row's distances to the centre and to its
-    nearest synthetic row.
+    Attributes:
+        groups: their ``order`` is not that of the parts.
+        order: rows, part by part, shape (rows,).
+        start: first of each part and the end, shape (parts + 1,).
+        first: first part of each group and the end, shape (groups + 1,).
+        near: largest distance of a part's rows to their nearest synthetic row, shape (parts,).
     """
 
+    groups: Groups
     order: Ints
     start: Ints
-    centre: Vectors
-    reach: Floats
+    first: Ints
+    near: Floats
 
     @classmethod
-    def of(cls, real: Vectors, near: Floats) -> _Balls:
+    def of(cls, real: Vectors, near: Floats) -> _Parts:
         groups = Groups.of(real, int(math.sqrt(len(real))))
-        reach = np.maximum.reduceat(groups.distance + near[groups.order], groups.start[:-1])
-        return cls(groups.order, groups.start, groups.centre, reach)
+        sizes = np.diff(groups.start)
+        owner = np.repeat(np.arange(len(sizes)), sizes)
+        order = groups.order[np.lexsort((-near[groups.order], owner))]
+        parts = np.clip(sizes // _FEWEST, 1, _MOST_PARTS)
+        first = np.concatenate([[0], np.cumsum(parts)])
+        number = np.arange(first[-1]) - np.repeat(first[:-1], parts)
+        begin = np.repeat(groups.start[:-1], parts)
+        begin += np.repeat(sizes, parts) * number // np.repeat(parts, parts)
+        start = np.append(begin, len(order))
+        return cls(groups, order, start, first, near[order[begin]])
 
-    def asking(self, planted: Vectors) -> Iterator[tuple[int, Ints]]:
-        """Each group that is reached, and the planted rows that may reach it."""
-        near = np.empty((len(self.centre), len(planted)), dtype=bool)
-        for group, (centre, reach) in enumerate(zip(self.centre, self.reach, strict=True)):
-            gap = planted - centre
-            # the slack is far above what single precision rounds
-            near[group] = np.einsum("pd,pd->p", gap, gap) < (reach * (1 + 1e-4) + 1e-4) ** 2
-        for held in np.flatnonzero(near.any(axis=1)):
-            yield int(held), np.flatnonzero(near[held])
+    def asking(self, planted: Vectors) -> Iterator[tuple[int, int, Ints]]:
+        """Spans of ``order`` that are reached, and the planted rows that may reach them."""
+        for group, beyond in self.groups.beyond(planted, float(self.near.max(initial=0))):
+            asked = np.arange(len(planted))
+            for part in range(self.first[group], self.first[group + 1]):
+                asked = asked[beyond[asked] <= self.near[part]]
+                if not len(asked):
+                    break
+                yield int(self.start[part]), int(self.start[part + 1]), asked
