@@ -40,6 +40,8 @@ _SEED = 20170101
 _BLOCK, _WIDE = 512, 2_048
 #: Groups whose distances to points are looked at together.
 _COLUMNS = 64
+#: Share of rows that are copied to be looked at alone.
+_FEW = 0.25
 #: Rows whose products with all centroids stay in the cache.
 _SHORT = 128
 #: Queries that share one pass over the lists.
@@ -271,20 +273,17 @@ def _keep(gaps: Vectors, first: int, values: Vectors, places: Rows) -> None:
     Overwrites ``gaps``. Of equal ones those of lower place stay.
     """
     k = values.shape[1]
-    if first == 0:
-        width = min(k, gaps.shape[1])
-        values[:, :width], places[:, :width] = _smallest(gaps, width)
-        return
-    nearer = np.flatnonzero(gaps.min(axis=1) < values[:, -1])
-    if not len(nearer):
-        return
-    chosen = gaps if len(nearer) == len(gaps) else gaps[nearer]
-    value, at = _smallest(chosen, min(k, gaps.shape[1]))
-    value = np.concatenate([values[nearer], value], axis=1)
-    at = np.concatenate([places[nearer], at + first], axis=1)
+    rows: slice | Rows = slice(None)
+    if first:
+        nearer = np.flatnonzero(gaps.min(axis=1) < values[:, -1])
+        # to copy many rows costs more than to look at the others too
+        rows = nearer if len(nearer) < _FEW * len(gaps) else rows
+    value, at = _smallest(gaps[rows], min(k, gaps.shape[1]))
+    value = np.concatenate([values[rows], value], axis=1)
+    at = np.concatenate([places[rows], at + first], axis=1)
     best = np.argsort(value, axis=1, kind="stable")[:, :k]
-    values[nearer] = np.take_along_axis(value, best, 1)
-    places[nearer] = np.take_along_axis(at, best, 1)
+    values[rows] = np.take_along_axis(value, best, 1)
+    places[rows] = np.take_along_axis(at, best, 1)
 
 
 def _inverted_lists(
