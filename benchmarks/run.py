@@ -3,8 +3,8 @@
 Every measurement is one cold process with all its children, at most ``--limit`` CPU seconds. Peers run
 their documented defaults in environments of their own (benchmarks/.venvs), ours in the project's.
 Tools take turns within each repetition, so that a busy machine is busy for all. Results are lines
-of benchmarks/target/results.jsonl; what stands there is not measured again. The page is written
-from them by ``--report`` and after each run.
+of benchmarks/target/results.jsonl and then of docs/benchmarks.json; what stands there is not
+measured again. The page is written from them by ``--report`` and after each run.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ sys.path[:0] = [str(ROOT / "tools"), str(HERE)]
 
 import datasets  # noqa: E402
 import defects  # noqa: E402
+import kept  # noqa: E402
 import page  # noqa: E402
 from timing import measured  # noqa: E402
 
 TARGET = HERE / "target"
 RESULTS = TARGET / "results.jsonl"
-PAGE = ROOT / "docs" / "benchmarks.md"
+PAGE, KEPT = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks.json"
 #: Threads that wait for each other on a busy machine burn CPU seconds: mostlyai-qa read five times
 #: as many. So OpenMP and BLAS have one thread, in every tool alike.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -108,9 +109,7 @@ def jobs(repeats: int) -> Iterator[tuple[str, Tool, str, int]]:
 
 def done() -> list[dict[str, Any]]:
     """All results so far, oldest first."""
-    if not RESULTS.exists():
-        return []
-    return [json.loads(line) for line in RESULTS.read_text().splitlines() if line]
+    return kept.lines(KEPT, RESULTS, _key)
 
 
 def run_one(data: str, tool: Tool, work: str, repeat: int, limit: float) -> dict[str, Any]:
@@ -173,8 +172,9 @@ def main() -> None:
     TARGET.mkdir(exist_ok=True)
     if not chosen.report:
         _run(chosen)
-    (TARGET / "versions.json").write_text(json.dumps(versions()))
-    PAGE.write_text(page.written(done(), json.loads((TARGET / "versions.json").read_text())))
+    found, used = done(), kept.versions(KEPT, versions())
+    kept.keep(KEPT, found, used)
+    PAGE.write_text(page.written(found, used))
     print(f"wrote {PAGE.relative_to(ROOT)}")
 
 

@@ -148,3 +148,28 @@ def test_jobs_are_chosen_by_data_tool_and_work(page):
         assert not chosen(job, [word]), word
     assert chosen(job, ["detect", "cost"])
     assert not chosen(job, [])
+
+
+def test_what_is_committed_counts_until_it_is_measured_again(tmp_path):
+    kept, local, file = load("kept"), tmp_path / "results.jsonl", tmp_path / "page.json"
+
+    def read():
+        return kept.lines(file, local, lambda one: one["data"])
+
+    assert read() == []
+    failed = {"data": "b", "exit": None, "cpu": 1.0, "error": "File /home/someone/x.py"}
+    told = {"data": "c", "state": "no_entity", "reason": "the table has no entities"}
+    kept.keep(file, [{"data": "a", "exit": 0, "cpu": 2.0}, failed, told], {"peer": "1.0"})
+    assert "someone" not in file.read_text()
+    local.write_text('{"data": "a", "exit": 0, "cpu": 3.0}\n{"data": "d", "cpu": 4.0}\n')
+    assert {one["data"]: one.get("cpu") for one in read()} == {
+        "a": 3.0,
+        "b": 1.0,
+        "c": None,
+        "d": 4.0,
+    }
+    assert told in read()
+    assert kept.versions(file, {"peer": "not installed", "other": "2.0"}) == {
+        "peer": "1.0", "other": "2.0",
+    }  # fmt: skip
+    assert kept.versions(file, {"peer": "1.1"}) == {"peer": "1.1"}

@@ -5,8 +5,8 @@
 Every fit with its sample is one cold process with all its children, on one thread, at most ``--limit``
 CPU seconds. Peers run with the defaults of their documentation. The rows are then judged by ``evaluate()``
 against a holdout, in a process that costs the generator nothing. Results are lines of
-benchmarks/target/generators.jsonl; what stands there is not measured again. The page and its picture
-are written from them by ``--report`` and after each run.
+benchmarks/target/generators.jsonl and then of docs/generators-benchmark.json; what stands there is not
+measured again. The page and its picture are written from them by ``--report`` and after each run.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(ROOT / "tools"), str(HERE.parent), str(HERE)]
 
+import kept  # noqa: E402
 import picture  # noqa: E402
 import sides  # noqa: E402
 import summary  # noqa: E402
@@ -34,6 +35,7 @@ from timing import measured  # noqa: E402
 TARGET = HERE.parent / "target"
 RESULTS = TARGET / "generators.jsonl"
 PAGE = ROOT / "docs" / "generators-benchmark.md"
+KEPT = ROOT / "docs" / "generators-benchmark.json"
 PICTURE = ROOT / "docs" / "images" / "generators-benchmark.svg"
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 OWN = ROOT / ".venv"
@@ -75,6 +77,9 @@ def setup() -> None:
     source = os.environ.get("TORCH_SOURCE", "").split()
     subprocess.run([*pip, *source, "torch==2.13.0"], check=True)  # else CUDA comes with it
     subprocess.run([*pip, "-r", str(wanted)], check=True)
+    # made for another build of torch, they break the import of transformers; tables need neither
+    drop = ["uninstall", "--quiet", "--yes", "torchvision", "torchaudio"]
+    subprocess.run([*pip[:3], *drop], check=True)
     stamp.write_text(wanted.read_text())
 
 
@@ -125,9 +130,7 @@ def _commit() -> str:
 
 def done() -> list[dict[str, Any]]:
     """All results so far, oldest first."""
-    if not RESULTS.exists():
-        return []
-    return [json.loads(line) for line in RESULTS.read_text().splitlines() if line]
+    return kept.lines(KEPT, RESULTS, _key)
 
 
 def versions() -> dict[str, str]:
@@ -171,9 +174,10 @@ def main() -> None:
             print(table, model.name, seed, line["state"], line.get("cpu"), "CPU s",
                   line.get("reason", ""), flush=True)  # fmt: skip
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
-    found = summary.newest(done())
+    found, used = summary.newest(done()), kept.versions(KEPT, versions())
+    kept.keep(KEPT, found, used)
     PICTURE.write_text(picture.drawn(found))
-    PAGE.write_text(summary.written(found, versions()))
+    PAGE.write_text(summary.written(found, used))
     print(f"wrote {PAGE.relative_to(ROOT)} and {PICTURE.relative_to(ROOT)}")
 
 
