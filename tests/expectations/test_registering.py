@@ -37,6 +37,11 @@ def test_importing_after_great_expectations_registers(tmp_path: Path) -> None:
     assert run(code + COUNT.format(types=sorted(EXPECTATIONS)), tmp_path) == str(len(EXPECTATIONS))
 
 
+def test_importing_before_great_expectations_registers(tmp_path: Path) -> None:
+    code = "import synth_contracts.expectations\nimport great_expectations"
+    assert run(code + COUNT.format(types=sorted(EXPECTATIONS)), tmp_path) == str(len(EXPECTATIONS))
+
+
 def test_importing_before_registers_costs_nothing_and_opens_no_socket(tmp_path: Path) -> None:
     code = """
 import sys
