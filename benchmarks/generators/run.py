@@ -174,7 +174,7 @@ def main() -> None:
             print(table, model.name, seed, line["state"], line.get("cpu"), "CPU s",
                   line.get("reason", ""), flush=True)  # fmt: skip
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
-    found, used = summary.newest(done()), kept.versions(KEPT, versions())
+    found, used = done(), kept.versions(KEPT, versions())
     kept.keep(KEPT, found, used)
     PICTURE.write_text(picture.drawn(found))
     PAGE.write_text(summary.written(found, used))
