@@ -1,7 +1,8 @@
 """`make benchmarks`: what the card costs and sees, beside its peers, on the same real tables.
 
 Every measurement is one cold process with all its children, at most ``--limit`` CPU seconds. Peers run
-their documented defaults in environments of their own (benchmarks/.venvs), ours in the project's.
+their documented defaults, and each tool runs in an environment of its own (benchmarks/.venvs), ours as
+users install it: what checks this project is not imported.
 Tools take turns within each repetition, so that a busy machine is busy for all. Results are lines
 of benchmarks/target/results.jsonl and then of docs/benchmarks.json; what stands there is not
 measured again. The page is written from them by ``--report`` and after each run.
@@ -57,7 +58,7 @@ class Tool:
 
 
 TOOLS = (
-    Tool("synth-contracts", ROOT / ".venv", "ours_job.py", ("card", "metrics"), "card"),
+    Tool("synth-contracts", HERE / ".venvs/ours", "ours_job.py", ("card", "metrics"), "card"),
     Tool("sdmetrics", HERE / ".venvs/sdmetrics", "sdmetrics_job.py", ("quality", "dcr"), "dcr"),
     Tool("anonymeter", HERE / ".venvs/anonymeter", "anonymeter_job.py", ("attacks",), "attacks"),
     Tool("mostlyai-qa", HERE / ".venvs/mostlyai-qa", "mostlyai_job.py", ("report",), "report"),
@@ -68,11 +69,12 @@ TOOLS = (
 
 
 def setup(tools: Sequence[Tool]) -> None:
-    """Make the environments of peers from their requirements."""
+    """Make the environments of ``tools``, of peers from their requirements."""
     for tool in tools:
-        if tool is TOOLS[0]:
-            continue
         wanted = HERE / "requirements" / f"{tool.name}.txt"
+        what = ["-r", str(wanted)]
+        if tool is TOOLS[0]:
+            wanted, what = ROOT / "pyproject.toml", ["-e", str(ROOT)]
         stamp = tool.venv / ".installed"
         if stamp.exists() and stamp.read_text() == wanted.read_text():
             continue
@@ -80,10 +82,10 @@ def setup(tools: Sequence[Tool]) -> None:
         shutil.rmtree(tool.venv, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", str(tool.venv)], check=True)
         pip = [str(tool.venv / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-        if tool.name in {"mostlyai-qa", "nemo-safe-synthesizer"}:  # else gigabytes of CUDA come
-            source = os.environ.get("TORCH_SOURCE", "").split()
+        if tool is TOOLS[0] or tool.name in {"mostlyai-qa", "nemo-safe-synthesizer"}:
+            source = os.environ.get("TORCH_SOURCE", "").split()  # else gigabytes of CUDA come
             subprocess.run([*pip, *source, "torch==2.13.0"], check=True)
-        subprocess.run([*pip, "-r", str(wanted)], check=True)
+        subprocess.run([*pip, *what], check=True)
         stamp.write_text(wanted.read_text())
 
 

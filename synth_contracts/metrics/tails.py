@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import special
 
 from synth_contracts.metrics.cells import Floats, Ints
-from synth_contracts.metrics.intervals import Interval, halves, korn_graubard
+from synth_contracts.metrics.intervals import HALF_SAMPLES, Interval, halves, korn_graubard
 
 Mask = npt.NDArray[np.bool_]
 
@@ -17,6 +17,8 @@ Mask = npt.NDArray[np.bool_]
 _HEAVY = 10
 #: Chances above this say that nothing is told.
 _UNDECIDED = 0.1
+#: Rows that are summed at once; their number fits a byte.
+_BLOCK = 64
 
 
 @dataclass(frozen=True)
@@ -106,13 +108,15 @@ class Ranking:
         member, entity = self.member[:cut], self.entity[:cut]
         places = [np.flatnonzero(member == flag) for flag in (True, False)]
         owners = [entity[place] for place in places]
-        found = []
-        for halved in zip(halves(rng, sizes[0]), halves(rng, sizes[1]), strict=True):
-            weight = np.zeros(len(member))
-            for half, total, place, owner in zip(halved, totals, places, owners, strict=True):
-                weight[place[half[owner]]] = self.mass / 2 / total[half].sum()
-            found.append(precision(member, weight, guesses / 2))
-        return float(np.var(found))
+        held = np.zeros((len(member), HALF_SAMPLES), dtype=bool)
+        each = np.empty((2, HALF_SAMPLES))
+        drawn = zip(halves(rng, sizes[0]), halves(rng, sizes[1]), strict=True)
+        for number, halved in enumerate(drawn):
+            mine = held[:, number]
+            for side, half in enumerate(halved):
+                mine[places[side]] = half[owners[side]]
+                each[side, number] = self.mass / 2 / totals[side][half].sum()
+        return spread(held, member, each, guesses / 2)
 
 
 def precision(member: Mask, weight: Floats, guesses: float) -> float:
@@ -124,6 +128,48 @@ def precision(member: Mask, weight: Floats, guesses: float) -> float:
     taken = np.minimum(np.maximum(guesses - before, 0), weight)
     whole = float(taken.sum())
     return float(taken[member].sum()) / whole if whole > 0 else float("nan")
+
+
+def spread(held: Mask, member: Mask, each: Floats, guesses: float) -> float:
+    """Variance of :func:`precision` over half-samples of the same ordered candidates, all at once.
+
+    Args:
+        held: which candidates each half-sample holds, shape (candidates, half-samples).
+        member: shape (candidates,).
+        each: weight of a held member and of a held non-member, shape (2, half-samples).
+        guesses: weight that is guessed in each half-sample.
+
+    NaN where a half-sample holds none of the candidates, as in :func:`precision`.
+    """
+    samples = held.shape[1]
+    blocks = -(-len(held) // _BLOCK)
+    padded = np.zeros((blocks * _BLOCK, samples), dtype=bool)
+    padded[: len(held)] = held
+    of_side = np.zeros((blocks * _BLOCK, 1), dtype=bool)
+    of_side[: len(held), 0] = member
+    # sums of whole blocks first: only the block in which the guesses end is looked at by rows
+    of_all, of_members = _block_sums(padded, blocks), _block_sums(padded & of_side, blocks)
+    own = np.cumsum(of_members * each[0], axis=0)
+    reached = own + np.cumsum((of_all - of_members) * each[1], axis=0)
+    whole = np.minimum(reached[-1], guesses)
+    if not np.all(whole > 0):
+        return float("nan")
+    sample = np.arange(samples)
+    block = np.minimum(np.count_nonzero(reached <= guesses, axis=0), blocks - 1)
+    before = np.where(block > 0, reached[block - 1, sample], 0.0)
+    right = np.where(block > 0, own[block - 1, sample], 0.0)
+    row = block * _BLOCK + np.arange(_BLOCK)[:, None]
+    mine = of_side[row, 0]
+    weight = padded[row, sample] * np.where(mine, each[0], each[1])
+    taken = np.clip(guesses - before - (np.cumsum(weight, axis=0) - weight), 0, weight)
+    right += (taken * mine).sum(axis=0)
+    return float(np.var(right / whole))
+
+
+def _block_sums(held: Mask, blocks: int) -> Floats:
+    """How many rows of each block each half-sample holds, shape (blocks, half-samples)."""
+    counts = held.view(np.uint8).reshape(blocks, _BLOCK, -1).sum(axis=1, dtype=np.uint8)
+    return np.asarray(counts, dtype=np.float64)
 
 
 def coin_flips(rows: Ints, member: float, other: float, guesses: float, share: float) -> float:

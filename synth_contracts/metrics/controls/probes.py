@@ -30,7 +30,7 @@ from synth_contracts.metrics.privacy import (
     outlier_membership_inference,
     recognized_entities,
 )
-from synth_contracts.metrics.tails import Mask, coin_flips, mid_ranks, precision
+from synth_contracts.metrics.tails import Mask, coin_flips, mid_ranks, precision, spread
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,6 @@ class Probe(Protocol):
 
     def read(self, copy: Copy) -> Reading:
         """What the metric reads on ``copy``."""
-
-
-#: Rows that are summed at once; their number fits a byte.
-_BLOCK = 64
 
 
 class Membership:
@@ -331,31 +327,7 @@ class _Sides:
         """Ranking's variance over half-samples of entities, all at once."""
         rows = rows[: int(np.searchsorted(np.cumsum(self.weight[rows]), 2 * guesses)) + 1]
         drawn = self._half_samples(name)
-        blocks = -(-len(rows) // _BLOCK)
-        samples = drawn.held.shape[1]
-        held = np.zeros((blocks * _BLOCK, samples), dtype=bool)
-        held[: len(rows)] = drawn.held[self._place[rows]]
-        member = np.zeros((blocks * _BLOCK, 1), dtype=bool)
-        member[: len(rows), 0] = self._member[rows]
-        # sums of whole blocks first: only the block in which the guesses end is looked at by rows
-        of_all = _block_sums(held, blocks)
-        of_members = _block_sums(held & member, blocks)
-        own = np.cumsum(of_members * drawn.each[0], axis=0)
-        reached = own + np.cumsum((of_all - of_members) * drawn.each[1], axis=0)
-        target = guesses / 2
-        whole = np.minimum(reached[-1], target)
-        if not np.all(whole > 0):  # as in tails.precision
-            return float("nan")
-        sample = np.arange(samples)
-        block = np.minimum(np.count_nonzero(reached <= target, axis=0), blocks - 1)
-        before = np.where(block > 0, reached[block - 1, sample], 0.0)
-        right = np.where(block > 0, own[block - 1, sample], 0.0)
-        row = block * _BLOCK + np.arange(_BLOCK)[:, None]
-        mine = member[row, 0]
-        weight = held[row, sample] * np.where(mine, drawn.each[0], drawn.each[1])
-        taken = np.clip(target - before - (np.cumsum(weight, axis=0) - weight), 0, weight)
-        right += (taken * mine).sum(axis=0)
-        return float(np.var(right / whole))
+        return spread(drawn.held[self._place[rows]], self._member[rows], drawn.each, guesses / 2)
 
     def _half_samples(self, name: str) -> _HalfSamples:
         if name not in self._halves:
@@ -367,7 +339,7 @@ class _Sides:
                 for mask, total in zip(masks, self._rows, strict=True)
             ]
             held = np.ascontiguousarray(np.concatenate(masks, axis=1).T)
-            self._halves[name] = _HalfSamples(held, (each[0], each[1]))
+            self._halves[name] = _HalfSamples(held, np.array(each))
         return self._halves[name]
 
 
@@ -376,17 +348,11 @@ class _HalfSamples:
     """Half-samples of members' and non-members' entities.
 
     ``held`` has shape (entities, half-samples), members first; ``each`` the weight of one row of a
-    member and of a non-member, shape (half-samples,).
+    member and of a non-member, shape (2, half-samples).
     """
 
     held: Mask
-    each: tuple[Floats, Floats]
-
-
-def _block_sums(held: Mask, blocks: int) -> Floats:
-    """How many rows of each block each half-sample holds, shape (blocks, half-samples)."""
-    counts = held.view(np.uint8).reshape(blocks, _BLOCK, -1).sum(axis=1, dtype=np.uint8)
-    return np.asarray(counts, dtype=np.float64)
+    each: Floats
 
 
 def _above_half(share: float, size: float, level: float) -> bool:

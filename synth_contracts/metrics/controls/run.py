@@ -75,14 +75,11 @@ def control(
     record: dict[str, Any] = {"power": POWER, "replicates": REPLICATES, "rules": {}}
     asked = [r for r in rules if r.metric in PROBES and r.severity == "error"]
     judges = [r for r in asked if isinstance(results.get(r.id), Measurement)]
-    # the null is mostly searches, which leave Python to the plantings: two cores, one wait
-    with ThreadPoolExecutor(max_workers=1) as aside:
-        if fresh is None and comparison.holdout_side.rows:
-            fresh = aside.submit(null_beside, comparison, rules, reported)
-        _planted(record, comparison, asked, judges, progress)
-        if fresh is not None:
-            progress("reading the null: real entities in the place of synthetic ones")
-            record["null"] = fresh.result()
+    _planted(record, comparison, asked, judges, progress)
+    if fresh is not None or comparison.holdout_side.rows:
+        progress("reading the null: real entities in the place of synthetic ones")
+        # of few rows its steps are so short that a thread beside the plantings costs as it gains
+        record["null"] = fresh.result() if fresh else null(comparison, rules, reported)
     record["seconds"] = round(time.perf_counter() - started, 3)
     return record
 
