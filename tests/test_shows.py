@@ -24,3 +24,30 @@ def test_what_another_checkout_measured_is_kept() -> None:
     assert both.count("## Cost of one evaluation\n") == 1
     assert shows_page.merged(both, new) == both
     assert shows_page.merged(both, shows_page.summary({}, 9)) == both
+
+
+def builds(*chances: float | None) -> dict[str, dict[str, object]]:
+    """Builds of one table that read these p values."""
+    rule = {"metric": "recognized_entities"}
+    return {
+        f"standard-flights-{seed:02}": {
+            "commit": "a" * 12, "exit": 0, "held": False, "controls": None, "message": "",
+            "recognized": chance,
+            "rules": [{**rule, "number": None if chance is None else 0.05 - chance}],
+        }
+        for seed, chance in enumerate(chances, 1)
+    }  # fmt: skip
+
+
+def test_a_p_value_is_held_against_the_number_of_builds() -> None:
+    told = shows_page.summary(builds(0.01, 0.6, 1.0), 9)
+    assert "| flights | 3 | 1 | 0.0, 0.0100 (1) |" in told
+    assert "least p is 0.0100, the limit 0.0167: 1 recognise entities beyond chance." in told
+    told = shows_page.summary(builds(0.02, 0.6, 1.0), 9)
+    assert "the limit 0.0167: none recognises an entity beyond chance." in told
+
+
+def test_builds_without_a_p_value_tell_nothing_over_all() -> None:
+    unknown = builds(0.6, 0.9)
+    del unknown["standard-flights-02"]["recognized"]
+    assert "Over all 2 builds: not told" in shows_page.summary(unknown, 9)

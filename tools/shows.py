@@ -208,6 +208,10 @@ def built(
         "rules": card.get("rules", []),
         "controls": card.get("controls"),
         "tracing": tracing[0] if tracing else None,
+        "recognized": min(
+            (attack["p_value"] for attack in card.get("attacks", []) if "p_value" in attack),
+            default=None,
+        ),
         "held": run["exit"] == 0,
     }
 

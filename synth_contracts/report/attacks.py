@@ -25,6 +25,8 @@ _TOGETHER = {
     "union": "in this table or an earlier release",
     "joint": "added up over this table and earlier releases",
 }
+#: Chances below this are not told apart.
+_SMALL = 0.001
 _VALUE_KEYS = ("value", "advantage", "score", "tail")
 
 
@@ -64,6 +66,7 @@ def _of(result: Measurement, audience: str) -> list[dict[str, Any]]:
                 "chance": 0.0,
                 "right": _right(result.metric, value, found, audience),
                 **_gain(found, audience),
+                **_exact(found, audience),
             }
         )
     return rows
@@ -83,13 +86,21 @@ def _right(metric: str, value: float | None, found: Any, audience: str) -> str:
     if metric == "recognized_entities" and audience == "owner" and isinstance(found, Mapping):
         right, guesses = finite(found.get("right")), finite(found.get("guesses"))
         if right is not None and guesses is not None:
-            return f"{right:.0f} of {guesses:.0f} guesses"
+            return f"{right:.0f} of {guesses:.0f} guesses{_chance(found)}"
     percent = f"{50 + 50 * max(-1.0, min(1.0, value)):.0f} %"
     if metric in ("membership_inference", "entity_membership_inference"):
         return f"{percent} of its surest guesses (a coin: 50 %){_pairs(found)}"
     if metric == "outlier_membership_inference":
         return f"{percent} of pairs told apart (a coin: 50 %)"
     return ""
+
+
+def _chance(found: Mapping[str, Any]) -> str:
+    """How probable that is by guessing, over all attacks and numbers of guesses."""
+    p_value = finite(found.get("p_value"))
+    if p_value is None:
+        return ""
+    return "; p < 0.001" if p_value < _SMALL else f"; p = {p_value:.3f}"
 
 
 def _gain(found: Any, audience: str) -> dict[str, Any]:
@@ -99,6 +110,12 @@ def _gain(found: Any, audience: str) -> dict[str, Any]:
         return {}
     told = rounded(gain) if audience == "analyst" else gain
     return {"gain": told, "flagged": found["flagged"] is True}
+
+
+def _exact(found: Any, audience: str) -> dict[str, float]:
+    """``p_value`` where the attack has one, for the owner."""
+    p_value = finite(found.get("p_value")) if isinstance(found, Mapping) else None
+    return {} if p_value is None or audience == "analyst" else {"p_value": p_value}
 
 
 def _pairs(found: Any) -> str:

@@ -62,6 +62,22 @@ def test_by_hand():
     low = (0.05 / 7) ** 0.1
     assert found.interval.bound_lower == pytest.approx(10 * (low - 0.5) / 0.5)
     assert found.interval.upper == 10
+    # seven numbers of guesses, of which 10 of 10 at a half is the least probable
+    assert found.p_value == pytest.approx(7 * 0.5**10)
+
+
+def test_a_p_value_below_5_percent_is_a_bound_above_0():
+    r = np.random.default_rng(6)
+    low = 0
+    for members in (150, 210):
+        for gain in np.linspace(0, 1.5, 60):
+            scores = r.normal(size=300)
+            scores[:members][r.random(members) < 0.2] += gain
+            found = recognized(scores, members, 5, r)
+            assert 0 < found.p_value <= 1
+            assert (found.p_value < 0.05) == (found.interval.bound_lower > 0)
+            low += found.p_value < 0.05
+    assert 0 < low < 120
 
 
 def test_every_attack_and_every_number_of_guesses_is_a_look(toys, remake):
@@ -74,6 +90,7 @@ def test_every_attack_and_every_number_of_guesses_is_a_look(toys, remake):
     for name, stored in read(whole).details["attacks"].items():
         again = recognized(believed[name], members, 5, whole.rng(f"recognized ties {name}"))
         assert stored["bound_lower"] == again.interval.bound_lower
+        assert stored["p_value"] == again.p_value
 
 
 def test_the_base_rate_counts():

@@ -29,12 +29,17 @@ GUESSES = (10, 15, 20, 30, 50, 100, 200)
 
 @dataclass(frozen=True)
 class Recognized:
-    """Members beyond chance among the ``guesses`` most confident: estimate and limits."""
+    """Members beyond chance among the ``guesses`` most confident: estimate and limits.
+
+    ``p_value``: how probable as many right ones are for an attacker who only guesses (exact
+    binomial), the least over all numbers of guesses times how many looks there are; at most 1.
+    """
 
     guesses: int
     right: int
     value: float
     interval: Interval
+    p_value: float
 
 
 def measure(
@@ -90,11 +95,13 @@ def _read(comparison: Comparison, scores: Mapping[str, Floats]) -> Measurement:
                     **limits(r.interval),
                     "guesses": r.guesses,
                     "right": r.right,
+                    "p_value": r.p_value,
                 }
                 for name, r in found.items()
             },
             "guesses": chosen.guesses,
             "right": chosen.right,
+            "p_value": min(r.p_value for r in found.values()),
             "base_rate": members / comparison.candidates.entities,
             "member_entities": members,
             "non_member_entities": comparison.candidates.others,
@@ -119,6 +126,7 @@ def recognized(scores: Floats, members: int, attacks: int, rng: np.random.Genera
     right = np.cumsum(order < members)
     tests = attacks * len(GUESSES)
     found = []
+    least = 1.0
     for guesses in GUESSES:
         if guesses > len(scores):
             continue
@@ -137,5 +145,7 @@ def recognized(scores: Floats, members: int, attacks: int, rng: np.random.Genera
         two, one = 0.025 / tests, 0.05 / tests
         shares = (low(two), high(two), low(one), high(one))
         interval = Interval(*(beyond(share) for share in shares))
-        found.append(Recognized(guesses, hits, beyond(hits / guesses), interval))
-    return max(found, key=lambda r: r.interval.bound_lower)
+        found.append((guesses, hits, beyond(hits / guesses), interval))
+        least = min(least, float(special.betainc(hits, guesses - hits + 1, base)) if hits else 1.0)
+    best = max(found, key=lambda look: look[3].bound_lower)
+    return Recognized(*best, p_value=min(1.0, least * tests))
