@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from synth_contracts.metrics import neighbours
+from synth_contracts.metrics import centroids, inverted_lists, neighbours
 from synth_contracts.metrics.neighbours import nearest, search
 from synth_contracts.metrics.threads import single_threaded
 
@@ -123,13 +123,13 @@ def test_lists_that_hold_nothing_nearer_are_passed_over_and_no_neighbour_with_th
     """Of all lists: what is found is what differences tell, and most rows were never looked at."""
     monkeypatch.setattr(neighbours, "EXACT_PAIRS", 0)
     looked = []
-    look = neighbours._Lists._look
+    look = inverted_lists.Lists._look
 
     def count(lists, left, asked, found):
         looked.append(int(np.diff(lists.start)[asked.lists].sum()))
         look(lists, left, asked, found)
 
-    monkeypatch.setattr(neighbours._Lists, "_look", count)
+    monkeypatch.setattr(inverted_lists.Lists, "_look", count)
     rng = np.random.default_rng(12)
     # far from the origin, where products of float32 are coarse
     reference = (rng.random((4000, 3)) + 20).astype(np.float32)
@@ -146,7 +146,7 @@ def test_the_lowest_of_each_row_are_those_of_a_sort_and_all_equals_of_the_last()
     # few different values: the last one is there several times
     gaps = rng.integers(0, 90, (50, 900)).astype(np.float32)
     for count in (1, 8, 32, 100, 900):
-        row, column, value = neighbours._lowest(gaps, count)
+        row, column, value = inverted_lists.lowest(gaps, count)
         assert (gaps[row, column] == value).all()
         most = np.sort(gaps, axis=1)[:, count - 1]
         for number in range(50):
@@ -157,7 +157,7 @@ def test_rows_of_a_group_lie_no_nearer_than_it_says():
     rng = np.random.default_rng(14)
     rows = (rng.random((3000, 4)) * 3 + 10).astype(np.float32)
     points = (rng.random((200, 4)) * 3 + 10).astype(np.float32)
-    groups = neighbours.Groups.of(rows, 40)
+    groups = centroids.Groups.of(rows, 40)
     far = 0
     for group, beyond in groups.beyond(points, most=5.0):
         own = rows[groups.order[groups.start[group] : groups.start[group + 1]]]

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from synth_contracts.metrics.cells import Floats, Ints
-from synth_contracts.metrics.neighbours import Groups, Vectors
+from synth_contracts.metrics.centroids import Groups
+from synth_contracts.metrics.products import Vectors
 
 #: Products held at once: 16 MiB, whatever is planted.
 _PRODUCTS = 2**22
