@@ -100,7 +100,7 @@ def _chance(found: Mapping[str, Any]) -> str:
     p_value = finite(found.get("p_value"))
     if p_value is None:
         return ""
-    return "; p < 0.001" if p_value < _SMALL else f"; p = {p_value:.3f}"
+    return "; p < 0.001" if p_value < _SMALL else f"; p = {p_value:.2g}"
 
 
 def _gain(found: Any, audience: str) -> dict[str, Any]:

@@ -53,7 +53,10 @@ RULES = (
 #: details
 WIDE_RULES = (
     ("recognized_entities", "privacy", "<=", 5.0, "lower", 0.0, 0.0, 0.0, None, None, "entities",
-     {"attacks": {"distance": {"value": 0.0}, "link": {"value": 0.0}}}),
+     {"attacks": {
+         "distance": {"value": 0.0}, "link": {"value": 0.0},
+         "hole": {"value": 0.0, "right": 8, "guesses": 15, "p_value": 0.4173},
+     }}),
     ("entity_membership_inference", "privacy", "<=", 0.4, "value", 0.1284, -0.08, 0.33, None, None,
      "entities", {"attacks": {"link": {"value": 0.1284}, "aggregate": {"value": 0.0613}}}),
     ("outlier_membership_inference", "privacy", "<=", 0.25, "value", 0.0314, -0.1, 0.16, None, None,

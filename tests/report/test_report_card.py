@@ -428,6 +428,22 @@ def test_each_attack_is_named_and_said_in_its_own_words(wide):
     assert "Tracing: days of one unit against the published daily totals" in wide["analyst"].html
 
 
+def test_p_values_are_the_owners(wide):
+    at = ("recognized_entities", "hole")
+    owner, analyst = (
+        {(a["metric"], a["attack"]): a for a in wide[who].json["attacks"]}[at]
+        for who in ("owner", "analyst")
+    )
+    assert owner["p_value"] == 0.4173
+    assert owner["right"] == "8 of 15 guesses; p = 0.42"
+    assert "p is how probable as many right guesses are" in wide["owner"].html
+    assert analyst["right"] == ""
+    assert "p_value" not in analyst
+    for told in (wide["analyst"].html, wide["analyst"].json_text):
+        assert "0.41" not in told
+        assert "p is how probable" not in told
+
+
 def test_the_positive_control_in_words_table_and_curves(wide):
     for card in wide.values():
         text = Page(card.html).text
