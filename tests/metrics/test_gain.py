@@ -1,0 +1,36 @@
+"""tools/gain.py: members of a leaked table rank above non-members, those of a fresh one do not."""
+
+from __future__ import annotations
+
+import gain
+import numpy as np
+import pandas as pd
+
+
+def test_copies_rank_members_first_and_fresh_entities_rank_nobody(toys, remake):
+    fresh = gain.read(remake())
+    copied = gain.read(remake(synthetic=toys.train))
+    assert set(fresh) == set(copied) == {"link", "closest", "hole", "agreement", "aggregate"}
+    for name in ("closest", "agreement"):
+        assert abs(fresh[name][0] - 0.5) < 0.08
+        assert copied[name][0] > 0.9
+        assert copied[name][1] < 0.001
+
+
+def test_thirds_part_entities_and_lose_no_row():
+    owners = np.repeat(np.arange(200), 3)
+    frame = pd.DataFrame({"who": owners, "x": np.arange(600)})
+    for key in ("who", None):
+        sides = list(gain._thirds(frame, key, 4))
+        assert sorted(np.concatenate([side["x"] for side in sides])) == list(range(600))
+        assert len(sides[0]) > len(sides[2]) > len(sides[1])
+    sides = list(gain._thirds(frame, "who", 4))
+    held = [set(side["who"]) for side in sides]
+    assert sum(map(len, held)) == len(set().union(*held)) == 200
+    assert [len(side) for side in sides] == [3 * 94, 3 * 40, 3 * 66]
+
+
+def test_the_table_tells_means_errors_and_small_p_values():
+    told = gain.written([{"link": (0.50, 0.9)}, {"link": (0.54, 0.01)}])
+    assert "| `link` | 0.520 | 0.020 | 1 of 2 |" in told
+    assert "any of them: 1 of 2" in told
