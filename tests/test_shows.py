@@ -26,6 +26,27 @@ def test_what_another_checkout_measured_is_kept() -> None:
     assert shows_page.merged(both, shows_page.summary({}, 9)) == both
 
 
+def framed(commit: str, *names: str) -> dict[str, dict[str, object]]:
+    """Models of SDV that were judged, each with all calendar rules kept."""
+    rule = {"value": 0.01, "limit": 0.1, "status": "passed"}
+    rules = dict.fromkeys(shows_page.CALENDAR, rule)
+    return {
+        f"framed-{name}": {"commit": commit, "held": True, "cpu": 7, "rules": rules}
+        for name in names
+    }
+
+
+def test_a_line_that_was_not_run_keeps_what_was_measured_before() -> None:
+    old = shows_page.summary(framed("a" * 12, "flights-ctgan-bare", "baskets-ctgan-frame"), 9)
+    new = shows_page.summary(framed("b" * 12, "baskets-ctgan-bare", "baskets-ctgan-frame"), 9)
+    both = shows_page.merged(old, new)
+    for measured in ("| flights | `ctgan` | bare | 0.010", "| baskets | `ctgan` | bare | 0.010"):
+        assert both.count(measured) == 1
+    assert "| flights | `ctgan` | framed | not run |" in both
+    assert "Measured last: 2 of 2 held." in both
+    assert shows_page.merged(both, new) == both
+
+
 def builds(*chances: float | None) -> dict[str, dict[str, object]]:
     """Builds of one table that read these p values."""
     rule = {"metric": "recognized_entities"}

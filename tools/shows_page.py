@@ -50,7 +50,7 @@ def merged(page: str, new: str) -> str:
     """``new`` with the sections of ``page`` that tell more: results of another checkout.
 
     A section tells more where its tables have more lines, and one of which no job has run tells
-    nothing. The commits of both are named.
+    nothing; so does a line that says "not run". The commits of both are named.
     """
     nothing = _parted(summary({}, 0))[1]
     heads, parts = zip(*map(_parted, (page, new)), strict=True)
@@ -64,8 +64,21 @@ def merged(page: str, new: str) -> str:
     for title, text in parts[1].items():
         other = parts[0].get(title, "")
         more = text != nothing[title] and text.count("\n|") >= other.count("\n|")
-        kept.append(text if more else other or text)
+        kept.append(_filled(text, other) if more else other or text)
     return first + "".join(kept)
+
+
+def _filled(text: str, other: str) -> str:
+    """``text`` with the line of ``other`` that begins alike in place of each that was not run."""
+    known = {_key(line): line for line in other.splitlines()}
+    return "\n".join(
+        known.get(_key(line), line) if "| not run |" in line else line for line in text.splitlines()
+    ) + "\n" * text.endswith("\n")
+
+
+def _key(line: str) -> str:
+    """What stands before the measured part of a line: its name, or the first three cells."""
+    return re.split(r" \| (?:not run|[-\d])", line, maxsplit=1)[0]
 
 
 def _parted(page: str) -> tuple[str, dict[str, str]]:
@@ -375,7 +388,9 @@ def _framed(found: dict[str, Any]) -> list[str]:
                 lines.append(told + (_days(body) if body else "not run |" + " |" * 5))
     asked = "Asked: every bare one is blocked by a calendar rule, every framed one keeps all four."
     done = [body for name, body in found.items() if name.startswith("framed-")]
-    held = f" {sum(bool(b['held']) for b in done)} of {len(done)} held." if done else ""
+    held = (
+        f" Measured last: {sum(bool(b['held']) for b in done)} of {len(done)} held." if done else ""
+    )
     return [*lines, "", asked + held, ""]
 
 
