@@ -63,9 +63,32 @@ def builds(*chances: float | None) -> dict[str, dict[str, object]]:
 def test_a_p_value_is_held_against_the_number_of_builds() -> None:
     told = shows_page.summary(builds(0.01, 0.6, 1.0), 9)
     assert "| flights | 3 | 1 | 0.0, 0.0100 (1) |" in told
-    assert "least p is 0.0100, the limit 0.0167: 1 recognise entities beyond chance." in told
+    assert "least p is 0.0100, the limit 0.0167: a build alone shows" in told
     told = shows_page.summary(builds(0.02, 0.6, 1.0), 9)
-    assert "the limit 0.0167: none recognises an entity beyond chance." in told
+    assert "the limit 0.0167: no build alone shows that entities are recognised." in told
+    # 1 - .95^3
+    assert (
+        "In 1 p is below 0.05, in as many or more by chance with probability 0.143: all together do not"
+        in told
+    )
+    # 3 * .05^2 * .95 + .05^3
+    told = shows_page.summary(builds(0.02, 0.04, 1.0), 9)
+    assert (
+        "In 2 p is below 0.05, in as many or more by chance with probability 0.007: all together do show"
+        in told
+    )
+
+
+def test_builds_of_another_table_are_kept_in_both_tables() -> None:
+    old = builds(0.02, 0.6) | {
+        name.replace("flights", "cdnow"): body for name, body in builds(1.0, 0.04).items()
+    }
+    both = shows_page.merged(shows_page.summary(old, 9), shows_page.summary(builds(0.3), 9))
+    assert "| cdnow | 2 | 2 | 0 | 0 | - |" in both
+    assert "| cdnow | 2 | 1 | 0.0, 0.0400 (2) |" in both
+    assert "| flights | 1 | 1 | 0 | 0 | - |" in both
+    assert "| flights | 1 | 0 | - |" in both
+    assert "| adult | not run |" in both
 
 
 def test_builds_without_a_p_value_tell_nothing_over_all() -> None:

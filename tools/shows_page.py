@@ -8,6 +8,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from scipy.stats import binom
+
 TABLES = ("baskets", "cdnow", "flights", "census_kdd", "adult")
 STRICT_TABLES = ("baskets", "cdnow", "flights")
 FRAMED_TABLES = ("baskets", "flights")
@@ -77,8 +79,8 @@ def _filled(text: str, other: str) -> str:
 
 
 def _key(line: str) -> str:
-    """What stands before the measured part of a line: its name, or the first three cells."""
-    return re.split(r" \| (?:not run|[-\d])", line, maxsplit=1)[0]
+    """What stands before the measured part of a line, and how many cells the line has."""
+    return f"{line.count('|')} {re.split(r' [|] (?:not run|[-0-9])', line, maxsplit=1)[0]}"
 
 
 def _parted(page: str) -> tuple[str, dict[str, str]]:
@@ -209,7 +211,7 @@ def _recognized(found: dict[str, Any]) -> list[str]:
     lines = ["Entities recognised beyond chance, by the lower 95 % bound of recognized_entities over these "
              "builds ([calibration.md](calibration.md), strict: how often it is above 0 for real rows that "
              "nobody learned from). A bound of 95 % is above 0 by chance too, so the p values of the builds "
-             "are held against .05 divided by the number of all builds (Bonferroni):", "",
+             "are held against .05 divided by the number of all builds (Bonferroni), and those below .05 are counted:", "",
              "| table | builds | bound above 0 | those bounds, p (seed) |", "|---|---|---|---|"]  # fmt: skip
     chances: list[float | None] = []
     for table in TABLES:
@@ -220,6 +222,9 @@ def _recognized(found: dict[str, Any]) -> list[str]:
             if rule["metric"] == "recognized_entities" and rule["number"] is not None
         ]
         chances += [chance for _, chance, _ in bounds]
+        if not bounds:
+            lines.append(f"| {table} | not run | | |")
+            continue
         above = [
             f"{bound:.1f}, {'?' if chance is None else f'{chance:.4f}'} ({seed})"
             for bound, chance, seed in bounds
@@ -229,22 +234,30 @@ def _recognized(found: dict[str, Any]) -> list[str]:
     return [*lines, "", *_over_all(chances), ""]
 
 
+#: Of one p value.
+_LEVEL = 0.05
+
+
 def _over_all(chances: list[float | None]) -> list[str]:
-    """Whether any of several builds recognises somebody, with all of them as looks."""
+    """What several builds say together, with each of them as a look."""
     known = [chance for chance in chances if chance is not None]
     if not known or len(known) < len(chances):
         return [f"Over all {len(chances)} builds: not told, p is not known of each."]
-    least, limit = min(known), 0.05 / len(known)
-    if least < limit:
-        said = f"{sum(p < limit for p in known)} recognise entities beyond chance"
-    else:
-        said = "none recognises an entity beyond chance"
+    least, limit = min(known), _LEVEL / len(known)
+    often = sum(p < _LEVEL for p in known)
+    chance = float(binom.sf(often - 1, len(known), _LEVEL))
     return [
-        f"Over all {len(known)} builds the least p is {least:.4f}, the limit {limit:.4f}: {said}."
+        f"Over all {len(known)} builds measured last the least p is {least:.4f}, the limit {limit:.4f}: "
+        f"{'a' if least < limit else 'no'} build alone shows that entities are recognised. In {often} p is "
+        f"below {_LEVEL:g}, in as many or more by chance with probability {chance:.3f}: all together "
+        f"{'do' if chance < _LEVEL else 'do not'} show it. How far is told in "
+        "[generators.md](generators.md#what-members-gain)."
     ]
 
 
 def _outcomes(table: str, done: list[tuple[str, dict[str, Any]]]) -> str:
+    if not done:
+        return f"| {table} | not run | | | | |"
     exits = [body["exit"] for _, body in done]
     why = "; ".join(
         f"{_cell(body['message']).partition(': ')[2]} ({int(seed)})"
