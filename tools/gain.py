@@ -16,21 +16,17 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import tables
-from shows import CONTRACTS
+from shows import CONTRACTS, TABLES_CACHE, candidate
 
 from synth_contracts.contract import load_contract
-from synth_contracts.generate import generate
 from synth_contracts.metrics import Comparison
 from synth_contracts.metrics.privacy.recognized_entities import recognized
 from synth_contracts.metrics.tails import advantage
-from synth_contracts.source.snapshot import SourceTable
-from synth_contracts.source.split import split
 from synth_contracts.tables import canonical, duckdb_types, resolve, to_arrow
 
 #: Shares of entities that are members, and the others, beside a third of fresh ones.
@@ -44,24 +40,15 @@ def compared(table: str, number: int, given: argparse.Namespace) -> Comparison:
     contract = replace(
         contract, generator=replace(spec, parameters={**spec.parameters, **given.parameters})
     )
-    source = to_arrow(tables.load(table, given.cache))
-    schema = resolve(contract, duckdb_types(source))
     if given.fresh:
+        source = to_arrow(tables.load(table, TABLES_CACHE))
+        schema = resolve(contract, duckdb_types(source))
         sides = _thirds(canonical(source, schema), contract.roles.entity_key, number)
         return Comparison(*sides, schema=schema, seed=1)
     secret = hashlib.sha256(f"split {number}".encode()).digest()
-    parts = split(SourceTable(schema, source, "", len(source), ""), contract, secret)
-    train = canonical(parts.train, schema)
-    made = generate(
-        contract, train, schema, secret_seed=number, rows=len(source), progress=lambda _: None
-    )
-    return Comparison(
-        train,
-        canonical(parts.holdout, schema),
-        canonical(made.frame, schema),
-        schema=schema,
-        seed=1,
-    )
+    schema, parts, made, _ = candidate(contract, table, number, secret)
+    three = (canonical(one, schema) for one in (parts.train, parts.holdout, made))
+    return Comparison(*three, schema=schema, seed=1)
 
 
 def _thirds(frame: pd.DataFrame, key: str | None, number: int) -> Iterator[pd.DataFrame]:
@@ -106,7 +93,6 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=10)
     parser.add_argument("--parameters", type=json.loads, default={}, help="of the generator, JSON")
     parser.add_argument("--fresh", action="store_true", help="fresh entities in its place")
-    parser.add_argument("--cache", type=Path, default=Path("target/tables"))
     given: Any = parser.parse_args()
     splits = []
     for number in range(1, given.splits + 1):

@@ -391,8 +391,13 @@ def evaluated(path: Path, data: Path, *, seconds: int, mib: int, runs: int) -> d
     }
 
 
-def candidate(contract: Any, table: str, seed: int) -> tuple[Any, Any, Any, float]:
-    """Schema, split, restored candidate and the CPU seconds it took; nothing is written."""
+def candidate(
+    contract: Any, table: str, seed: int, secret: bytes | None = None
+) -> tuple[Any, Any, Any, float]:
+    """Schema, split, restored candidate and the CPU seconds it took; nothing is written.
+
+    The split is the demo's where no secret is given.
+    """
     from synth_contracts.generate import generate
     from synth_contracts.source.snapshot import SourceTable
     from synth_contracts.source.split import DEMO_SECRET, split
@@ -400,7 +405,7 @@ def candidate(contract: Any, table: str, seed: int) -> tuple[Any, Any, Any, floa
 
     source = to_arrow(tables.load(table, TABLES_CACHE))
     schema = resolve(contract, duckdb_types(source))
-    sides = split(SourceTable(schema, source, "", len(source), ""), contract, DEMO_SECRET)
+    sides = split(SourceTable(schema, source, "", len(source), ""), contract, secret or DEMO_SECRET)
     started = time.process_time()
     made = generate(
         contract, canonical(sides.train, schema), schema,

@@ -101,7 +101,6 @@ def _read(comparison: Comparison, scores: Mapping[str, Floats]) -> Measurement:
             },
             "guesses": chosen.guesses,
             "right": chosen.right,
-            "p_value": min(r.p_value for r in found.values()),
             "base_rate": members / comparison.candidates.entities,
             "member_entities": members,
             "non_member_entities": comparison.candidates.others,
