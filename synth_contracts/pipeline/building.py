@@ -235,9 +235,12 @@ def _unchanged(registry: Registry, ready: Prepared, settings: Settings) -> Build
 
 
 def run_id_of(contract: Contract, fingerprint: str) -> str:
-    """A fresh id: table, time and the first digits of the fingerprint."""
+    """A fresh id: table, time to the microsecond and the first digits of the fingerprint.
+
+    A small table is built twice in a second, and the second run must not be taken for the first.
+    """
     now = datetime.now(UTC)
-    return f"{contract.table}-{now:%Y%m%dt%H%M%S}-{fingerprint[:8]}"
+    return f"{contract.table}-{now:%Y%m%dt%H%M%S%f}-{fingerprint[:8]}"
 
 
 def build_all(

@@ -190,14 +190,14 @@ def _too_few(source: SourceTable, share: float, train: int, holdout: int) -> Not
     total = train + holdout
     unit = "entities" if source.schema.roles.entity_key else "rows"
     side, count = ("holdout", holdout) if holdout <= train else ("train", train)
-    needed = _entities_needed(min(share, 1 - share))
+    needed = max(_entities_needed(min(share, 1 - share)), math.ceil(1.1 * total))
     rows = math.ceil(needed * source.rows / total)
     better = next((s / 100 for s in range(1, 51) if _reaches(total, s / 100)), None)
     advice = f"bring about {needed} {unit} (about {rows} rows) at a holdout of {share:g}"
-    if better is not None:
+    if better is None:
+        advice += f"; {total} {unit} are too few to be sure of at any share"
+    elif not _reaches(total, min(share, 1 - share)):
         advice += f", or set split.holdout to {better:g}"
-    else:
-        advice += f"; {total} {unit} are too few at any share"
     return NotEvaluatedError(
         f"only {count} {unit} of {total} fell into {side}, at least {MINIMUM_ENTITIES} are needed",
         where=source.schema.table,
@@ -206,8 +206,8 @@ def _too_few(source: SourceTable, share: float, train: int, holdout: int) -> Not
 
 
 def _reaches(total: int, share: float) -> bool:
-    """Whether 200 are reached with near certainty: two standard deviations below the mean."""
-    return total * share - 2 * math.sqrt(total * share * (1 - share)) >= MINIMUM_ENTITIES
+    """Whether 200 are reached with near certainty: three standard deviations below the mean."""
+    return total * share - 3 * math.sqrt(total * share * (1 - share)) >= MINIMUM_ENTITIES
 
 
 def _entities_needed(share: float) -> int:

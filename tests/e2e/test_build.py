@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 
 import duckdb
 import pandas as pd
 import pytest
+from batteries.ground import Ground
+from batteries.small import built as built_anew
+
+from synth_contracts.pipeline import building
 
 CALENDAR = {"autocorrelation", "hour_profile", "weekday_profile"}
 
@@ -60,6 +65,27 @@ def test_unchanged_builds_are_skipped_and_repeat_their_exit_code(built, capsys) 
     assert all(item["skipped"] for item in after.values())
     assert {table: item["run_id"] for table, item in after.items()} == before
     assert "unchanged since the last run" in capsys.readouterr().out
+
+
+class OneSecond(datetime):
+    """A clock that goes a millisecond on each time it is read."""
+
+    read = 0
+
+    @classmethod
+    def now(cls, tz=None):
+        cls.read += 1
+        return datetime(2026, 3, 1, 12, tzinfo=tz) + timedelta(milliseconds=cls.read)
+
+
+def test_two_builds_of_one_second_are_two_releases(small: Ground, monkeypatch) -> None:
+    copy = small.copied("one-second")
+    monkeypatch.setattr(building, "datetime", OneSecond)
+    assert [built_anew(copy).code for _ in range(2)] == [0, 0]
+    with copy.house.registry(read_only=True) as registry:
+        made = [str(entry.body["release_id"]) for entry in registry.entries("promoted")]
+    assert len(set(made)) == 3
+    copy.remove()
 
 
 def test_cards_of_both_attempts_and_data_docs_are_written(built) -> None:

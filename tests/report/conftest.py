@@ -241,7 +241,7 @@ def wide() -> tuple[Contract, Evaluation]:
 
 def provenance_of(**changes: Any) -> dict[str, Any]:
     return {
-        "run_id": "transactions-20261123t150431-1a2b3c4d",
+        "run_id": "transactions-20261123t150431204518-1a2b3c4d",
         "at": "2026-11-23T15:04:31+00:00",
         "mode": "local",
         "source_digest": SECRETS["source_digest"],
@@ -267,14 +267,14 @@ def provenance_of(**changes: Any) -> dict[str, Any]:
 
 ATTEMPTS = (
     {
-        "run_id": "transactions-20261123t145812-99aa88bb",
+        "run_id": "transactions-20261123t145812730062-99aa88bb",
         "at": "2026-11-23T14:58:12+00:00",
         "table": "transactions",
         "outcome": "FAILED",
         "broken": ["autocorrelation", "hour_profile"],
     },
     {
-        "run_id": "transactions-20261123t150431-1a2b3c4d",
+        "run_id": "transactions-20261123t150431204518-1a2b3c4d",
         "at": "2026-11-23T15:04:31+00:00",
         "table": "transactions",
         "outcome": "PASSED",

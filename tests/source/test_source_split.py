@@ -211,13 +211,13 @@ def test_too_few_entities_say_what_would_do(few_baskets: pd.DataFrame, contract:
     with pytest.raises(NotEvaluatedError, match=r"only \d+ entities of 500") as few:
         split(source_of(table_of(rows), contract()), contract(), SECRET)
     assert few.value.exit_code == 3
-    assert "set split.holdout to 0.45" in few.value.mend
-    enough = replace(contract(), holdout=0.45)
+    assert "set split.holdout to 0.47" in few.value.mend
+    enough = replace(contract(), holdout=0.47)
     assert split(source_of(table_of(rows), enough), enough, SECRET).entities_holdout >= 200
     rows = few_baskets[few_baskets["household_id"].isin(keys[:300])]
     with pytest.raises(NotEvaluatedError) as few:
         split(source_of(table_of(rows), contract()), contract(), SECRET)
-    assert "300 entities are too few at any share" in few.value.mend
+    assert "300 entities are too few to be sure of at any share" in few.value.mend
 
 
 def test_the_demo_secret_is_for_the_demo_alone(

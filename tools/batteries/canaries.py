@@ -199,7 +199,7 @@ def _failing(talk: Talk) -> None:
         "{name: town, enum: [{value: a}, {value: b}, {value: c}]}",
         "{name: town, logicalType: integer}",
         "{name: amount, logicalTypeOptions: {maximum: 500}}",
-        "{name: person, unique: true, logicalTypeOptions: {maximum: 449}}",
+        f"{{name: person, unique: true, logicalTypeOptions: {{maximum: {PEOPLE - 1}}}}}",
         "{name: town, logicalTypeOptions: {pattern: '^[abc]$'}}",
     ):
         talk.contract(PROTECTED.replace("properties: [{", f"properties: [{properties}, {{"))
