@@ -19,6 +19,7 @@ from synth_contracts.coarsening import Coarsening
 from synth_contracts.metrics import attacks, cells, composition, encoding, matching
 from synth_contracts.metrics.agreement import Agreement, Columns
 from synth_contracts.metrics.cells import Floats, Side
+from synth_contracts.metrics.distributions import NumericKS
 from synth_contracts.metrics.neighbours import Vectors
 from synth_contracts.metrics.once import once
 from synth_contracts.tables import TableSchema
@@ -141,6 +142,11 @@ class Comparison:
         columns = Columns(real, self.schema.features)
         both = columns.mark(pd.concat(real, ignore_index=True))
         return Agreement(columns, both, self.rng("agreement passes"))
+
+    @once
+    def numeric_ks(self) -> NumericKS:
+        """KS of each numeric feature and its floor. Raises CannotMeasure as ``NumericKS.of``."""
+        return NumericKS.of(self)
 
     @once
     def candidates(self) -> attacks.Candidates:

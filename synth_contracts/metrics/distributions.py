@@ -9,7 +9,7 @@ import numpy as np
 
 from synth_contracts.metrics.cells import Floats, Side
 from synth_contracts.metrics.intervals import sample
-from synth_contracts.metrics.results import CannotMeasure
+from synth_contracts.metrics.results import CannotMeasure, need_rows
 from synth_contracts.tables import NUMERIC, TEMPORAL
 
 if TYPE_CHECKING:
@@ -81,3 +81,48 @@ def floor_of(comparison: Comparison, name: str) -> float | None:
             return None
         found.append(ks_two_sample(left[a], right[b]).value)
     return float(np.mean(found))
+
+
+@dataclass(frozen=True)
+class NumericKS:
+    """KS of the numeric features, synthetic against holdout.
+
+    Attributes:
+        found: by column, sorted by name.
+        floors: in the same order; None where a column has none.
+        empty: columns that are null throughout in all three tables.
+    """
+
+    found: dict[str, KS]
+    floors: list[float] | None
+    empty: list[str]
+
+    @classmethod
+    def of(cls, comparison: Comparison) -> NumericKS:
+        """Of all numeric features.
+
+        Raises:
+            CannotMeasure: an empty table, no numeric feature, or one that holds nothing but nulls
+                on one side.
+        """
+        need_rows(comparison, "train", "holdout", "synthetic")
+        names = sorted(field.name for field in comparison.schema.of(NUMERIC))
+        if not names:
+            raise CannotMeasure("the table has no numeric column")
+        found: dict[str, KS] = {}
+        empty = []
+        sides = (comparison.train_side, comparison.holdout_side, comparison.synthetic_side)
+        for name in names:
+            train, holdout, synthetic = (numbers(side, name, comparison) for side in sides)
+            nulls = [bool(np.isnan(values).all()) for values in (train, holdout, synthetic)]
+            if all(nulls):
+                empty.append(name)
+                continue
+            if any(nulls):
+                raise CannotMeasure(f"{name} holds nothing but nulls on one side")
+            found[name] = ks_two_sample(synthetic, holdout)
+        if not found:
+            raise CannotMeasure("every numeric column holds nothing but nulls")
+        floors = [floor_of(comparison, name) for name in found]
+        known = [floor for floor in floors if floor is not None]
+        return cls(found, known if len(known) == len(floors) else None, empty)

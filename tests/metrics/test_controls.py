@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -221,25 +221,61 @@ def test_the_smallest_leak_is_where_the_power_is_reached(record: Mapping[str, An
     assert set(record["rules"]) == set(LIMITS)
 
 
+class Planted:
+    """Stands in for a pool of plants and for a probe: which copies are blocked is given."""
+
+    def __init__(self, blocked: Mapping[int, Sequence[bool]]) -> None:
+        self.blocked, self.read_of = blocked, dict.fromkeys(blocked, 0)
+        self.largest = max(blocked)
+
+    def copies(self, dose: int) -> Iterator[Any]:
+        for leaks in self.blocked.get(dose, [False] * REPLICATES):
+            self.read_of[dose] = self.read_of.get(dose, 0) + 1
+            yield SimpleNamespace(rows=[0] * dose, leaks=leaks)
+
+    def read(self, copy: Any) -> Any:
+        return Reading(1.0 if copy.leaks else 0.0)
+
+
+ASKED = [rule("identical_match", threshold=0.5, judged="value")]
+
+
 @given(st.lists(st.booleans(), min_size=REPLICATES, max_size=REPLICATES))
 def test_reading_stops_where_the_rest_could_not_change_the_decision(blocked: list[bool]) -> None:
-    class Fake:
-        def read(self, copy: Any) -> Any:
-            return Reading(1.0 if copy.leaks else 0.0)
-
-    copies = [SimpleNamespace(rows=[0], leaks=one) for one in blocked]
-    asked = [rule("identical_match", threshold=0.5, judged="value")]
-    probes = {"identical_match": Fake()}
-    point, broken = run._read(iter(copies), 5, asked, probes, frozenset())
-    read = [bool(names) for names in broken]
-    assert read == blocked[: len(read)]
-    assert point["plantings"] == len(read)
-    assert point["power"] == pytest.approx(sum(read) / len(read))
-    assert (point["power"] >= POWER) == (sum(blocked) >= POWER * REPLICATES)
+    fake = Planted({5: blocked})
+    point = run.Point(fake, ASKED, {"identical_match": fake}, 5, frozenset())
+    assert point.decide() == (sum(blocked) >= POWER * REPLICATES)
+    told, read = point.told(), blocked[: fake.read_of[5]]
+    assert told["plantings"] == len(read)
+    assert told["power"] == pytest.approx(sum(read) / len(read))
+    assert (told["power"] >= POWER) == point.decide()
     # and not later: one reading less would have left it open
     before = read[:-1]
     assert sum(before) < POWER * REPLICATES
     assert sum(before) + REPLICATES - len(before) >= POWER * REPLICATES
+
+
+@given(st.lists(st.integers(0, len(DOSES)), min_size=REPLICATES, max_size=REPLICATES))
+def test_the_search_ends_where_reading_every_copy_of_every_dose_would(first: list[int]) -> None:
+    """Each replicate is blocked from a dose of its own on, as larger copies hold the smaller."""
+    fake = Planted({dose: [at <= place for at in first] for place, dose in enumerate(DOSES)})
+    found = run._search(fake, "exact", "random", ASKED, {"identical_match": fake})
+    enough = [
+        dose for place, dose in enumerate(DOSES)
+        if sum(at <= place for at in first) >= POWER * REPLICATES
+    ]  # fmt: skip
+    assert found["smallest"] == (enough[0] if enough else None)
+    told = {point["entities"]: point for point in found["curve"]}
+    if enough and enough[0] != DOSES[0]:
+        # what it says of the smallest it knows of the one before as well
+        assert told[DOSES[DOSES.index(enough[0]) - 1]]["power"] < POWER
+    if not enough:
+        assert found["largest_tried"] == DOSES[-1]
+    assert all(
+        point["plantings"] >= REPLICATES - POWER * REPLICATES
+        for dose, point in told.items()
+        if dose
+    ), "the curve has no point that is not decided"
 
 
 def test_the_record_is_json_and_holds_no_value_of_a_row(

@@ -10,16 +10,16 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from synth_contracts.contract.model import Rule
 from synth_contracts.metrics.comparison import Comparison
-from synth_contracts.metrics.controls.bookkeeping import Bookkeeping, Copy
+from synth_contracts.metrics.controls.bookkeeping import Bookkeeping
 from synth_contracts.metrics.controls.growing import Growing
 from synth_contracts.metrics.controls.null import null
 from synth_contracts.metrics.controls.plants import AMONG, KINDS, Among, Leak
@@ -31,8 +31,8 @@ from synth_contracts.metrics.threads import alone
 #: A leak counts as blocked where this share of plantings is.
 POWER = 0.8
 REPLICATES = 20
-#: Doses that may be tried, in entities: every third one until enough are blocked, then those left
-#: out before it.
+#: Doses that may be tried, in entities. The first replicate tries every third one until it is
+#: blocked, then those left out before it.
 DOSES = (1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300, 500)
 _STRIDE = 3
 #: Real rows from which two kinds of leaks are planted at a time.
@@ -64,8 +64,8 @@ def control(
         ``power``, ``replicates``, ``rules`` (rule id -> judged, operator, threshold), ``kinds``,
         ``null`` and ``seconds``. Each of ``kinds`` has ``kind``, ``among``, ``unit``; ``smallest``,
         the smallest dose of which at least ``power`` of the plantings were blocked, None where not
-        even ``largest_tried`` was; ``blocked_by``, the rules that did it; ``curve``, a list of
-        ``entities``, ``plantings`` (how many copies were read until it was decided), ``rows``,
+        even ``largest_tried`` was; ``blocked_by``, the rules that did it; ``curve``, of nothing and
+        of each dose that was decided: ``entities``, ``plantings`` (copies that it took), ``rows``,
         ``readings`` (metric -> the number that is blocked by: the lower bound where the rule judges
         it, else the value; mean over those copies) and ``power`` (share of them that is blocked); a
         ``reason`` where this kind could not be planted, and a ``note``. Where nothing could be
@@ -155,41 +155,50 @@ def _search(
     rules: Sequence[Rule],
     probes: Mapping[str, Probe],
 ) -> dict[str, Any]:
-    """Doses from nothing upwards until enough plantings are blocked."""
-    point, broken = _read(islice(growing.copies(0), 1), 0, rules, probes, frozenset())
-    own = frozenset().union(*broken)
-    curve, smallest, by = [point], None, own
+    """The smallest dose of which enough plantings are blocked, and what was read on the way.
 
-    def seen(dose: int) -> bool:
-        nonlocal smallest, by
-        point, broken = _read(growing.copies(dose), dose, rules, probes, own)
-        curve.append(point)
-        # of a candidate that is blocked as it is: where a rule that held breaks too
-        enough = sum(bool(names - own) for names in broken) >= _needed()
-        if enough:
-            smallest, by = dose, frozenset(_named(broken))
-        return enough
-
-    doses = [dose for dose in DOSES if dose <= growing.largest]
-    # counted from the end, so that the largest is among them
-    for place in range((len(doses) - 1) % _STRIDE, len(doses), _STRIDE):
-        if seen(doses[place]):
-            any(seen(dose) for dose in doses[max(place - _STRIDE + 1, 0) : place])
-            break
-    curve.sort(key=lambda point: int(point["entities"]))
+    A copy of one replicate is dear and says nearly all: the first replicate alone finds about where
+    it is, and only the doses about there are read until they are decided.
+    """
+    point = partial(Point, growing, rules, probes)
+    nothing = point(0, frozenset())
+    nothing.read()
+    own = frozenset(nothing.broken[0])
+    doses = [point(dose, own) for dose in DOSES if dose <= growing.largest]
+    place = _about(doses)
+    smallest: Point | None = None
+    if doses and doses[place].decide():
+        # down to the first that is not blocked often enough
+        while place and doses[place - 1].decide():
+            place -= 1
+        smallest = doses[place]
+    else:
+        smallest = next((dose for dose in doses[place + 1 :] if dose.decide()), None)
+    decided = [nothing, *(dose for dose in doses if dose.decided)]
     note = None
+    by = frozenset() if smallest is None else frozenset(_named(smallest.broken))
     if own:
-        smallest, by = 0, own
+        by = own
         note = "the candidate is blocked as it is; the curve ends where a rule that held breaks too"
     return _record(
         kind,
         among,
-        smallest=smallest,
-        largest_tried=curve[-1]["entities"],
+        smallest=0 if own else None if smallest is None else smallest.dose,
+        largest_tried=decided[-1].dose,
         blocked_by=[rule.id for rule in rules if rule.id in by],
-        curve=curve,
+        curve=[dose.told() for dose in decided],
         note=note,
     )
+
+
+def _about(doses: Sequence[Point]) -> int:
+    """The place of the first dose of which the first replicate's copy is blocked, else the last."""
+    # counted from the end, so that the largest is among them
+    for place in range((len(doses) - 1) % _STRIDE, len(doses), _STRIDE):
+        if doses[place].read():
+            before = range(max(place - _STRIDE + 1, 0), place)
+            return next((less for less in before if doses[less].read()), place)
+    return len(doses) - 1
 
 
 def _named(broken: Sequence[set[str]]) -> set[str]:
@@ -204,37 +213,68 @@ def _needed() -> int:
     return math.ceil(POWER * REPLICATES - 1e-9)
 
 
-def _read(
-    copies: Iterable[Copy],
-    dose: int,
-    rules: Sequence[Rule],
-    probes: Mapping[str, Probe],
-    own: frozenset[str],
-) -> tuple[dict[str, Any], list[set[str]]]:
-    """One point of the curve, and the rules that each copy breaks.
+class Point:
+    """One dose: its copies, read one after the other, and which rules each of them breaks.
 
-    Copies are read until enough of them break a rule that is not in ``own``, or too few can: the
-    decision is that of all REPLICATES (curtailed sampling: Wald, Sequential Analysis, 1947).
+    Args:
+        growing: makes the copies.
+        rules: that may be broken.
+        probes: metric id -> how it is read.
+        dose: in entities.
+        own: rules that the candidate breaks as it is; a copy is blocked by others alone.
     """
-    values: dict[str, list[float]] = {metric: [] for metric in probes}
-    first = {rule.metric: rule for rule in reversed(rules)}
-    broken: list[set[str]] = []
-    rows = []
-    blocked, needed = 0, _needed()
-    for copy in copies:
-        rows.append(len(copy.rows))
-        readings = {metric: probe.read(copy) for metric, probe in probes.items()}
+
+    def __init__(
+        self,
+        growing: Growing,
+        rules: Sequence[Rule],
+        probes: Mapping[str, Probe],
+        dose: int,
+        own: frozenset[str],
+    ) -> None:
+        self.dose, self.broken = dose, list[set[str]]()
+        self._copies, self._rules, self._probes = growing.copies(dose), rules, probes
+        self._own, self._rows = own, list[int]()
+        self._values: dict[str, list[float]] = {metric: [] for metric in probes}
+        self._judged = {rule.metric: rule for rule in reversed(rules)}
+
+    def read(self) -> bool:
+        """Read one more copy; whether it is blocked."""
+        copy = next(self._copies)
+        self._rows.append(len(copy.rows))
+        readings = {metric: probe.read(copy) for metric, probe in self._probes.items()}
         for metric, reading in readings.items():
-            values[metric].append(reading.number(first[metric]))
-        broken.append({rule.id for rule in rules if readings[rule.metric].breaks(rule)})
-        blocked += bool(broken[-1] - own)
-        if blocked == needed or len(broken) - blocked > REPLICATES - needed:
-            break
-    point = {
-        "entities": dose,
-        "plantings": len(broken),
-        "rows": round(float(np.mean(rows))),
-        "readings": {metric: float(np.mean(found)) for metric, found in values.items()},
-        "power": float(np.mean([bool(names) for names in broken])),
-    }
-    return point, broken
+            self._values[metric].append(reading.number(self._judged[metric]))
+        broken = {rule.id for rule in self._rules if readings[rule.metric].breaks(rule)}
+        self.broken.append(broken)
+        return bool(broken - self._own)
+
+    @property
+    def _blocked(self) -> int:
+        return sum(bool(names - self._own) for names in self.broken)
+
+    @property
+    def decided(self) -> bool:
+        """Whether enough copies are blocked, or too few can be."""
+        needed = _needed()
+        return self._blocked >= needed or len(self.broken) - self._blocked > REPLICATES - needed
+
+    def decide(self) -> bool:
+        """Read copies until it is decided; whether enough are blocked.
+
+        The decision is that of all REPLICATES (curtailed sampling: Wald, Sequential Analysis,
+        1947).
+        """
+        while not self.decided:
+            self.read()
+        return self._blocked >= _needed()
+
+    def told(self) -> dict[str, Any]:
+        """As a point of the curve."""
+        return {
+            "entities": self.dose,
+            "plantings": len(self.broken),
+            "rows": round(float(np.mean(self._rows))),
+            "readings": {name: float(np.mean(found)) for name, found in self._values.items()},
+            "power": float(np.mean([bool(names) for names in self.broken])),
+        }

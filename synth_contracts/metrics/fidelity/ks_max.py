@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from synth_contracts.metrics.comparison import Comparison
-from synth_contracts.metrics.distributions import floor_of
-from synth_contracts.metrics.fidelity.ks_mean import numeric_ks
 from synth_contracts.metrics.intervals import clustered_variance, normal
 from synth_contracts.metrics.measurement import Measurement
 from synth_contracts.metrics.results import limits
@@ -23,13 +21,12 @@ def measure(
     Raises:
         CannotMeasure: no numeric feature, or one that holds nothing but nulls on one side.
     """
-    found, empty = numeric_ks(comparison)
+    columns = comparison.numeric_ks
+    found = columns.found
     worst = max(found, key=lambda name: found[name].value)
     synthetic, holdout = comparison.synthetic_side, comparison.holdout_side
     variance = clustered_variance(found[worst].influence_left, synthetic.entity)
     variance += clustered_variance(found[worst].influence_right, holdout.entity)
-    floors = [floor_of(comparison, name) for name in found]
-    known = [floor for floor in floors if floor is not None]
     return Measurement(
         metric=ID,
         value=found[worst].value,
@@ -39,7 +36,7 @@ def measure(
         method=f"largest of {len(found)} two-sample Kolmogorov-Smirnov distances; limits of that "
         "column, from the variance at its largest gap, clustered by entity on both sides",
         compared_with="holdout",
-        floor=max(known) if len(known) == len(floors) else None,
+        floor=None if columns.floors is None else max(columns.floors),
         **limits(normal(found[worst].value, variance, lowest=0, highest=1)),
-        details={"worst": worst, "empty": empty},
+        details={"worst": worst, "empty": columns.empty},
     )

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 
 from synth_contracts.metrics.comparison import Comparison
-from synth_contracts.metrics.distributions import KS, floor_of, ks_two_sample, numbers
 from synth_contracts.metrics.intervals import clustered_variance, normal
 from synth_contracts.metrics.measurement import Measurement
-from synth_contracts.metrics.results import CannotMeasure, limits, need_rows
-from synth_contracts.tables import NUMERIC
+from synth_contracts.metrics.results import limits
 
 ID = "ks_mean"
 
@@ -28,13 +26,12 @@ def measure(
     Raises:
         CannotMeasure: no numeric feature, or one that holds nothing but nulls on one side.
     """
-    found, empty = numeric_ks(comparison)
+    columns = comparison.numeric_ks
+    found = columns.found
     synthetic, holdout = comparison.synthetic_side, comparison.holdout_side
     value = float(np.mean([ks.value for ks in found.values()]))
     left = np.mean([ks.influence_left for ks in found.values()], axis=0)
     right = np.mean([ks.influence_right for ks in found.values()], axis=0)
-    floors = [floor_of(comparison, name) for name in found]
-    known = [floor for floor in floors if floor is not None]
     variance = clustered_variance(left, synthetic.entity)
     variance += clustered_variance(right, holdout.entity)
     return Measurement(
@@ -46,34 +43,7 @@ def measure(
         method=f"mean of {len(found)} two-sample Kolmogorov-Smirnov distances; limits from the "
         "variance at the largest gaps, clustered by entity on both sides",
         compared_with="holdout",
-        floor=float(np.mean(known)) if len(known) == len(floors) else None,
+        floor=None if columns.floors is None else float(np.mean(columns.floors)),
         **limits(normal(value, variance, lowest=0, highest=1)),
-        details={"columns": {name: ks.value for name, ks in found.items()}, "empty": empty},
+        details={"columns": {name: ks.value for name, ks in found.items()}, "empty": columns.empty},
     )
-
-
-def numeric_ks(comparison: Comparison) -> tuple[dict[str, KS], list[str]]:
-    """KS by numeric feature, synthetic against holdout, and the features null everywhere.
-
-    Raises:
-        CannotMeasure: no numeric feature, or one that holds nothing but nulls on one side.
-    """
-    need_rows(comparison, "train", "holdout", "synthetic")
-    names = sorted(field.name for field in comparison.schema.of(NUMERIC))
-    if not names:
-        raise CannotMeasure("the table has no numeric column")
-    found: dict[str, KS] = {}
-    empty = []
-    sides = (comparison.train_side, comparison.holdout_side, comparison.synthetic_side)
-    for name in names:
-        train, holdout, synthetic = (numbers(side, name, comparison) for side in sides)
-        nulls = [bool(np.isnan(values).all()) for values in (train, holdout, synthetic)]
-        if all(nulls):
-            empty.append(name)
-            continue
-        if any(nulls):
-            raise CannotMeasure(f"{name} holds nothing but nulls on one side")
-        found[name] = ks_two_sample(synthetic, holdout)
-    if not found:
-        raise CannotMeasure("every numeric column holds nothing but nulls")
-    return found, empty
