@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import special
 
 from synth_contracts.metrics.cells import Floats, Ints
-from synth_contracts.metrics.intervals import HALF_SAMPLES, Interval, halves, korn_graubard
+from synth_contracts.metrics.intervals import Interval, halves, korn_graubard
 
 Mask = npt.NDArray[np.bool_]
 
@@ -60,21 +60,19 @@ class Ranking:
         weight = np.where(member, mass / len(members), mass / len(others))
         return cls(member[order], entity[order], weight[order], mass)
 
-    def measure(
-        self, guesses: float, rng: np.random.Generator, tests: int, attempt: int = 1
-    ) -> Tail:
+    def measure(self, guesses: float, drawn: HalfSamples, tests: int, attempt: int = 1) -> Tail:
         """The tail when the first candidates are guessed to be members.
 
         Args:
             guesses: weight of the candidates that are guessed.
-            rng: draws the half-samples.
+            drawn: half-samples of the entities.
             tests: how many tails are looked at (Bonferroni).
             attempt: number of the build; its upper bound holds at the level .05 / attempt.
         """
-        return self.both(guesses, rng, tests, attempt)[0]
+        return self.both(guesses, drawn, tests, attempt)[0]
 
     def both(
-        self, guesses: float, rng: np.random.Generator, tests: int, attempt: int = 1
+        self, guesses: float, drawn: HalfSamples, tests: int, attempt: int = 1
     ) -> tuple[Tail, Tail]:
         """The tails when the first candidates are guessed to be members, and non-members."""
         share = precision(self.member, self.weight, guesses)
@@ -84,7 +82,10 @@ class Ranking:
         most = min(guesses, float(len(rows))) if share in (0, 1) else guesses
         member, other = (self.mass / side.sum() for side in (self.member, ~self.member))
         most = min(most, coin_flips(rows, float(member), float(other), guesses, share))
-        variance = self._variance(guesses, rng)
+        # a half holds about half the weight of every prefix, and its tail is half as long
+        cut = int(np.searchsorted(np.cumsum(self.weight), 2 * guesses)) + 1
+        place = np.where(self.member, self.entity, drawn.members + self.entity)[:cut]
+        variance = drawn.variance(place, self.member[:cut], guesses)
         found = []
         for right in (share, 1 - share):
             limit = korn_graubard(right, variance, most, tests, attempt)
@@ -92,31 +93,52 @@ class Ranking:
             found.append(Tail(2 * right - 1, Interval(*(2 * x - 1 for x in sides))))
         return found[0], found[1]
 
-    def _variance(self, guesses: float, rng: np.random.Generator) -> float:
-        """Variance of the precision over half-samples of entities, each side halved alone.
+
+@dataclass(frozen=True)
+class HalfSamples:
+    """Random halves of members' and of non-members' entities, each side halved alone.
+
+    Drawn once for all attacks on the same candidates.
+
+    Attributes:
+        members: entities of members.
+        held: which entities each half-sample holds, members first, shape (entities, half-samples).
+        each: weight of a held row of a member and of a non-member, shape (2, half-samples).
+    """
+
+    members: int
+    held: Mask
+    each: Floats
+
+    @classmethod
+    def of(cls, rng: np.random.Generator, members: Ints, others: Ints, mass: float) -> HalfSamples:
+        """HALF_SAMPLES of them.
+
+        Args:
+            rng: draws them.
+            members: entity of each member row, counted from 0.
+            others: entity of each non-member row, counted from 0.
+            mass: weight of either side as a whole.
+        """
+        rows = [np.bincount(side).astype(np.float64) for side in (members, others)]
+        pairs = zip(*(halves(rng, len(side)) for side in rows), strict=True)
+        masks = [np.array(drawn) for drawn in zip(*pairs, strict=True)]
+        each = [mass / 2 / (mask @ total) for mask, total in zip(masks, rows, strict=True)]
+        held = np.ascontiguousarray(np.concatenate(masks, axis=1).T)
+        return cls(len(rows[0]), held, np.array(each))
+
+    def variance(self, place: Ints, member: Mask, guesses: float) -> float:
+        """Variance of the precision of the first ``guesses`` over half-samples.
 
         NaN where a half-sample holds nobody of the tail: then it belongs to so few entities that
         nothing is known of its spread.
+
+        Args:
+            place: row of ``held`` of each candidate, in order, up to twice the guesses.
+            member: whether it is a member, shape (candidates,).
+            guesses: weight of the candidates that are guessed.
         """
-        # a half holds about half the weight of every prefix, and its tail is half as long
-        cut = int(np.searchsorted(np.cumsum(self.weight), 2 * guesses)) + 1
-        sizes = [int(self.entity[self.member == flag].max()) + 1 for flag in (True, False)]
-        totals = [
-            np.bincount(self.entity[self.member == flag], minlength=size)
-            for flag, size in zip((True, False), sizes, strict=True)
-        ]
-        member, entity = self.member[:cut], self.entity[:cut]
-        places = [np.flatnonzero(member == flag) for flag in (True, False)]
-        owners = [entity[place] for place in places]
-        held = np.zeros((len(member), HALF_SAMPLES), dtype=bool)
-        each = np.empty((2, HALF_SAMPLES))
-        drawn = zip(halves(rng, sizes[0]), halves(rng, sizes[1]), strict=True)
-        for number, halved in enumerate(drawn):
-            mine = held[:, number]
-            for side, half in enumerate(halved):
-                mine[places[side]] = half[owners[side]]
-                each[side, number] = self.mass / 2 / totals[side][half].sum()
-        return spread(held, member, each, guesses / 2)
+        return spread(self.held[place], member, self.each, guesses / 2)
 
 
 def precision(member: Mask, weight: Floats, guesses: float) -> float:

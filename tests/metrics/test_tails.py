@@ -11,6 +11,7 @@ from scipy.stats import rankdata
 from synth_contracts.metrics.controls.probes import _Sides
 from synth_contracts.metrics.intervals import Interval, korn_graubard
 from synth_contracts.metrics.tails import (
+    HalfSamples,
     Ranking,
     advantage,
     coin_flips,
@@ -21,6 +22,11 @@ from synth_contracts.metrics.tails import (
 
 def ranking(members: np.ndarray, others: np.ndarray, owners: np.ndarray) -> Ranking:
     return Ranking.of(members, owners, others, owners, float(len(owners)), np.random.default_rng(1))
+
+
+def halved(members: np.ndarray, others: np.ndarray, seed: int = 2) -> HalfSamples:
+    mass = float(min(len(members), len(others)))
+    return HalfSamples.of(np.random.default_rng(seed), members, others, mass)
 
 
 def test_equal_values_share_the_mean_of_their_ranks():
@@ -36,9 +42,9 @@ def test_rows_of_one_entity_are_one_witness():
     r = np.random.default_rng(3)
     owners = np.repeat(np.arange(100), 20)
     members, others = r.random(100)[owners], r.random(100)[owners]
-    rng = np.random.default_rng
-    clustered = ranking(members, others, owners).measure(400, rng(2), tests=1)
-    by_row = ranking(members, others, np.arange(2000)).measure(400, rng(2), tests=1)
+    clustered = ranking(members, others, owners).measure(400, halved(owners, owners), tests=1)
+    rows = np.arange(2000)
+    by_row = ranking(members, others, rows).measure(400, halved(rows, rows), tests=1)
     assert clustered.value == by_row.value
 
     def width(tail):
@@ -47,13 +53,24 @@ def test_rows_of_one_entity_are_one_witness():
     assert width(clustered) > 2 * width(by_row)
 
 
+def test_half_samples_by_hand():
+    """Two members of three and one rows, four non-members of one row each, 4 of weight a side."""
+    drawn = HalfSamples.of(np.random.default_rng(9), np.array([0, 0, 1, 0]), np.arange(4), mass=4.0)
+    assert drawn.members == 2
+    assert drawn.held[:2].sum(axis=0).tolist() == [1] * drawn.held.shape[1]
+    assert drawn.held[2:].sum(axis=0).tolist() == [2] * drawn.held.shape[1]
+    # a half weighs 2: three rows of the first member, or the one row of the second
+    assert set(zip(drawn.held[0], drawn.each[0], strict=True)) == {(True, 2 / 3), (False, 2.0)}
+    assert set(drawn.each[1]) == {1.0}
+
+
 def test_sides_weigh_the_same():
     """Four members for each non-member: the expectation of a coin flip stays 0."""
     members, others = np.zeros(4000), np.zeros(1000)
-    found = Ranking.of(
-        members, np.arange(4000), others, np.arange(1000), 1000.0, np.random.default_rng(4)
-    )
-    assert abs(found.measure(400, np.random.default_rng(5), tests=1).value) < 0.2
+    sides = np.arange(4000), np.arange(1000)
+    rng = np.random.default_rng(4)
+    found = Ranking.of(members, sides[0], others, sides[1], 1000.0, rng)
+    assert abs(found.measure(400, halved(*sides), tests=1).value) < 0.2
     assert found.weight[found.member].sum() == pytest.approx(found.weight[~found.member].sum())
 
 
@@ -70,7 +87,7 @@ def test_a_tail_of_one_entity_is_no_evidence():
     members, others = np.zeros(10_000), np.zeros(10_000)
     members[:1000] = 1.0
     one = ranking(members, others, owners)
-    for tail in one.both(200, np.random.default_rng(6), tests=2):
+    for tail in one.both(200, halved(owners, owners), tests=2):
         limits = tail.interval
         assert (limits.lower, limits.upper) == (-1, 1)
         assert (limits.bound_lower, limits.bound_upper) == (-1, 1)
@@ -112,7 +129,8 @@ def test_a_few_heavy_entities_are_no_certain_leak():
         sides = [np.unique(owner[side], return_inverse=True)[1] for side in (member, ~member)]
         mass = float((~member).sum())
         found = Ranking.of(score[member], sides[0], score[~member], sides[1], mass, r)
-        leaks += any(tail.interval.bound_lower > 0 for tail in found.both(250, r, tests=2))
+        drawn = HalfSamples.of(r, *sides, mass)
+        leaks += any(tail.interval.bound_lower > 0 for tail in found.both(250, drawn, tests=2))
     # two bounds at .05 in sum
     assert leaks / tables <= 0.05
 
@@ -122,9 +140,9 @@ def test_nor_is_it_in_the_positive_control(toys):
     owners = np.repeat(np.arange(10), 1000)
     sides = _Sides(toys, "label", owners, owners, 10_000.0, 1)
     rows = np.concatenate([np.arange(10_000, 11_000), np.arange(10_000), np.arange(11_000, 20_000)])
-    assert not sides.certain("distance", rows, 0.9, 200, 2)
+    assert not sides.certain(rows, 0.9, 200, 2)
     spread = np.random.default_rng(7).permutation(np.arange(10_000, 20_000))
-    assert sides.certain("distance", spread, 0.9, 200, 2)
+    assert sides.certain(spread, 0.9, 200, 2)
 
 
 def test_one_score_on_a_side_ranks_nothing():

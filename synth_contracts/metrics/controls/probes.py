@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -22,7 +23,7 @@ from synth_contracts.metrics.comparison import Comparison
 from synth_contracts.metrics.composition import JOINT, UNION
 from synth_contracts.metrics.controls.bookkeeping import Bookkeeping, Copy
 from synth_contracts.metrics.controls.plants import Plants
-from synth_contracts.metrics.intervals import halves, normal
+from synth_contracts.metrics.intervals import normal
 from synth_contracts.metrics.privacy import (
     entity_membership_inference,
     identical_match,
@@ -30,7 +31,7 @@ from synth_contracts.metrics.privacy import (
     outlier_membership_inference,
     recognized_entities,
 )
-from synth_contracts.metrics.tails import Mask, coin_flips, mid_ranks, precision, spread
+from synth_contracts.metrics.tails import HalfSamples, coin_flips, mid_ranks, precision
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class Membership:
             if share <= best:
                 break
             rows = self._first(name, copy.moved, scores[name], 1)
-            if self._sides.certain(name, rows, share, self._guesses, 2 * len(shares)):
+            if self._sides.certain(rows, share, self._guesses, 2 * len(shares)):
                 best = share
                 break
         return Reading(2 * best - 1)
@@ -275,7 +276,7 @@ class _Sides:
 
     Args:
         comparison: gives the draws of half-samples.
-        label: of these draws; the attack's name follows.
+        label: of these draws.
         members: entity of each member, shape (members,).
         others: entity of each non-member, counted from 0, shape (others,).
         mass: weight of either side.
@@ -287,20 +288,18 @@ class _Sides:
         attempt: int,
     ) -> None:  # fmt: skip
         self._comparison, self._label, self._attempt = comparison, label, attempt
-        self._rows = [np.bincount(side).astype(np.float64) for side in (members, others)]
-        self._mass = mass
+        self._owners, self._mass = (members, others), mass
         self._member = np.arange(len(members) + len(others)) < len(members)
         self.weight = np.where(self._member, mass / len(members), mass / len(others))
         self._each = (mass / len(members), mass / len(others))
         #: the entity of each row, members first, as the rows of ``held`` have them
-        self._place = np.concatenate([members, len(self._rows[0]) + others])
-        self._halves: dict[str, _HalfSamples] = {}
+        self._place = np.concatenate([members, int(members.max()) + 1 + others])
 
     def share(self, rows: Ints, guesses: float) -> float:
         """Weighted share of members among the first ``guesses`` of the ordered ``rows``."""
         return precision(self._member[rows], self.weight[rows], guesses)
 
-    def certain(self, name: str, rows: Ints, share: float, guesses: float, tests: int) -> bool:
+    def certain(self, rows: Ints, share: float, guesses: float, tests: int) -> bool:
         """Whether the lower bound of a share of the first guesses is above one half.
 
         As Ranking.both has it: Korn and Graubard's limit, corrected for ``tests`` looks.
@@ -317,42 +316,17 @@ class _Sides:
         if not _above_half(share, most, level):
             return False
         binomial = share * (1 - share)
-        variance = self._variance(name, rows, guesses)
+        cut = int(np.searchsorted(np.cumsum(weight), 2 * guesses)) + 1
+        first = rows[:cut]
+        variance = self._drawn.variance(self._place[first], self._member[first], guesses)
         if not np.isfinite(variance):
             return False
         size = min(most, binomial / variance) if variance > 0 and binomial > 0 else most
         return _above_half(share, size, level)
 
-    def _variance(self, name: str, rows: Ints, guesses: float) -> float:
-        """Ranking's variance over half-samples of entities, all at once."""
-        rows = rows[: int(np.searchsorted(np.cumsum(self.weight[rows]), 2 * guesses)) + 1]
-        drawn = self._half_samples(name)
-        return spread(drawn.held[self._place[rows]], self._member[rows], drawn.each, guesses / 2)
-
-    def _half_samples(self, name: str) -> _HalfSamples:
-        if name not in self._halves:
-            rng = self._comparison.rng(f"{self._label} {name}")
-            pairs = zip(*(halves(rng, len(side)) for side in self._rows), strict=True)
-            masks = [np.array(drawn) for drawn in zip(*pairs, strict=True)]
-            each = [
-                self._mass / 2 / (mask @ total)
-                for mask, total in zip(masks, self._rows, strict=True)
-            ]
-            held = np.ascontiguousarray(np.concatenate(masks, axis=1).T)
-            self._halves[name] = _HalfSamples(held, np.array(each))
-        return self._halves[name]
-
-
-@dataclass(frozen=True)
-class _HalfSamples:
-    """Half-samples of members' and non-members' entities.
-
-    ``held`` has shape (entities, half-samples), members first; ``each`` the weight of one row of a
-    member and of a non-member, shape (2, half-samples).
-    """
-
-    held: Mask
-    each: Floats
+    @cached_property
+    def _drawn(self) -> HalfSamples:
+        return HalfSamples.of(self._comparison.rng(self._label), *self._owners, self._mass)
 
 
 def _above_half(share: float, size: float, level: float) -> bool:

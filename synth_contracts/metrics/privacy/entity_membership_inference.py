@@ -20,7 +20,7 @@ from synth_contracts.metrics.results import (
     need_rows,
     need_split,
 )
-from synth_contracts.metrics.tails import Ranking, Tail, advantage
+from synth_contracts.metrics.tails import HalfSamples, Ranking, Tail, advantage
 
 ID = "entity_membership_inference"
 FEWEST_GUESSES = 100
@@ -63,18 +63,18 @@ def _read(comparison: Comparison, scores: Mapping[str, Floats]) -> Measurement:
     mass = float(min(people.members, people.others))
     guesses = max(float(FEWEST_GUESSES), GUESSED_SHARE * 2 * mass)
     found: dict[str, Tail] = {}
+    members, others = np.arange(people.members), np.arange(people.others)
+    drawn = HalfSamples.of(comparison.rng("entity halves"), members, others, mass)
     for name, believed in scores.items():
         ranking = Ranking.of(
             believed[: people.members],
-            np.arange(people.members),
+            members,
             believed[people.members :],
-            np.arange(people.others),
+            others,
             mass,
             comparison.rng(f"entity ties {name}"),
         )
-        found[name] = ranking.measure(
-            guesses, comparison.rng(f"entity halves {name}"), tests=len(scores)
-        )
+        found[name] = ranking.measure(guesses, drawn, tests=len(scores))
     attacks: dict[str, dict[str, Any]] = {
         name: {"value": tail.value, **limits(tail.interval)} for name, tail in found.items()
     }

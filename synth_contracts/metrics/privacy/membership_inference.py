@@ -17,7 +17,7 @@ from synth_contracts.metrics.results import (
     need_rows,
     need_split,
 )
-from synth_contracts.metrics.tails import Ranking, Tail
+from synth_contracts.metrics.tails import HalfSamples, Ranking, Tail
 
 ID = "membership_inference"
 FEWEST_GUESSES = 200
@@ -66,14 +66,12 @@ def _read(comparison: Comparison, scores: Mapping[str, Floats]) -> Measurement:
     mass = float(min(train.rows, holdout.rows))
     guesses = max(float(FEWEST_GUESSES), GUESSED_SHARE * 2 * mass)
     found: dict[str, Tail] = {}
+    drawn = HalfSamples.of(comparison.rng("membership halves"), train.entity, holdout.entity, mass)
     for name, believed in scores.items():
         rng = comparison.rng(f"membership ties {name}")
         tail = Ranking.of(believed[:cut], train.entity, believed[cut:], holdout.entity, mass, rng)
         found[name], found[f"{name}_hole"] = tail.both(
-            guesses,
-            comparison.rng(f"membership halves {name}"),
-            tests=2 * len(scores),
-            attempt=comparison.attempt,
+            guesses, drawn, tests=2 * len(scores), attempt=comparison.attempt
         )
     # the larger of two mirrored coin flips is above 0: a hole counts when it is certain
     counted = [
