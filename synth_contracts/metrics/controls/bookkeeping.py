@@ -82,9 +82,9 @@ def copy_with(plants: Plants, reach: Reach, agree: Reach, units: Ints) -> Copy:
     real, distance, planted = real[order], distance[order], planted[order]
     first = np.flatnonzero(np.diff(real, prepend=-1))
     known, score, _ = agree.of(rows)
-    agreed, where = np.unique(known, return_inverse=True)
-    least = np.full(len(agreed), np.inf)
-    np.minimum.at(least, where, score)
+    least = np.full(int(known.max(initial=-1)) + 1, np.inf)
+    np.minimum.at(least, known, score)
+    agreed = np.flatnonzero(least < np.inf)
     return Copy(
         plants=plants,
         units=units,
@@ -93,7 +93,7 @@ def copy_with(plants: Plants, reach: Reach, agree: Reach, units: Ints) -> Copy:
         near=distance[first],
         unit=np.searchsorted(plants.start, planted[first], side="right") - 1,
         agreed=agreed,
-        agreement=-least,
+        agreement=-least[agreed],
     )
 
 

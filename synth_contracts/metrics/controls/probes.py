@@ -183,8 +183,7 @@ class EntityMembership:
             books.comparison, "entity halves", np.arange(people.members),
             np.arange(people.others), mass, 1,
         )  # fmt: skip
-        # twice the guesses is what half-samples look at
-        self._most = int(2 * self._guesses / self._sides.weight.min()) + 2
+        self._most = int(self._guesses / self._sides.weight.min()) + 2
         self._ties = _Ties(books.comparison, "entity ties", people.entities)
 
     def read(self, copy: Copy) -> Reading:
@@ -353,11 +352,12 @@ def _first(scores: Floats, ties: Floats, count: int) -> Ints:
     if count >= len(scores):
         return np.lexsort((ties, -scores))
     edge = np.partition(scores, len(scores) - count)[len(scores) - count]
-    above, level = (scores > edge).nonzero()[0], (scores == edge).nonzero()[0]
-    left = count - len(above)
-    if left < len(level):
-        level = level[np.argpartition(ties[level], left - 1)[:left]]
-    rows = np.concatenate([above, level])
+    rows = (scores >= edge).nonzero()[0]
+    if len(rows) > count:
+        level = scores[rows] == edge
+        above, level = rows[~level], rows[level]
+        left = count - len(above)
+        rows = np.concatenate([above, level[np.argpartition(ties[level], left - 1)[:left]]])
     return rows[np.lexsort((ties[rows], -scores[rows]))]
 
 
