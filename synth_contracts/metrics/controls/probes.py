@@ -352,7 +352,7 @@ def _first(scores: Floats, ties: Floats, count: int) -> Ints:
     if count >= len(scores):
         return np.lexsort((ties, -scores))
     edge = np.partition(scores, len(scores) - count)[len(scores) - count]
-    rows = (scores >= edge).nonzero()[0]
+    rows: Ints = (scores >= edge).nonzero()[0]
     if len(rows) > count:
         level = scores[rows] == edge
         above, level = rows[~level], rows[level]
