@@ -48,7 +48,7 @@ from scipy import special
 from synth_contracts.metrics.agreement import Agreement, Marks
 from synth_contracts.metrics.cells import Floats, Ints, Side
 from synth_contracts.metrics.intervals import sample
-from synth_contracts.metrics.neighbours import Vectors, nearest, search
+from synth_contracts.metrics.neighbours import Distances, Rows, Vectors, nearest, search
 from synth_contracts.metrics.tails import mid_ranks
 
 if TYPE_CHECKING:
@@ -139,31 +139,33 @@ def observe(
     vectors: tuple[Vectors, Vectors, Vectors],
     rng: np.random.Generator,
     real: Vectors | None = None,
+    found: tuple[Distances, Rows] | None = None,
 ) -> Nearby:
     """The expensive searches over all rows of both sides; needs at least two holdout entities.
 
-    ``real`` are the first two of ``vectors`` in one array, where there is one already.
+    ``real`` are the first two of ``vectors`` in one array, where there is one already; ``found``
+    is what ``search`` finds of these in the third, where it is known.
     """
     members, others, synthetic = vectors
     if real is None:
         real = np.concatenate([members, others])
-    near, rows = search(real, synthetic)
+    near, rows = search(real, synthetic) if found is None else found
     half_of_others = sample(rng, holdout.entities, holdout.entities // 2)
     half_of_members = sample(rng, train.entities, train.entities // 2)
     rows_of_others = half_of_others[holdout.entity]
     half = np.concatenate([half_of_members[train.entity], rows_of_others])
     reference = np.empty(len(real))
     for side in (False, True):
-        found = nearest(
+        distances = nearest(
             real[half == side],
             others[rows_of_others != side],
             REFERENCE_NEIGHBOURS,
             probes=_REFERENCE_PROBES,
             exact=_REFERENCE_PAIRS,
         )
-        known = np.isfinite(found)
+        known = np.isfinite(distances)
         # a reference of fewer rows than asked for is averaged over those that exist
-        reference[half == side] = np.where(known, found, 0).sum(axis=1) / known.sum(axis=1)
+        reference[half == side] = np.where(known, distances, 0).sum(axis=1) / known.sum(axis=1)
     return Nearby(
         near=near[:, 0],
         synthetic_row=rows[:, 0],

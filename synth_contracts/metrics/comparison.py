@@ -13,16 +13,23 @@ from threading import RLock
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from synth_contracts.coarsening import Coarsening
 from synth_contracts.metrics import attacks, cells, composition, encoding, matching
 from synth_contracts.metrics.agreement import Agreement, Columns
+from synth_contracts.metrics.both_ways import BothWays
 from synth_contracts.metrics.cells import Floats, Side
 from synth_contracts.metrics.distributions import NumericKS
-from synth_contracts.metrics.neighbours import Vectors
+from synth_contracts.metrics.intervals import sample
+from synth_contracts.metrics.neighbours import EXACT_PAIRS, Distances, Rows, Vectors
 from synth_contracts.metrics.once import once
 from synth_contracts.tables import TableSchema
+
+#: Synthetic rows that are asked for their nearest real ones; the real side is never sampled but to
+#: equal entities.
+MOST_QUERIES = 25_000
 
 
 @dataclass(eq=False)
@@ -123,6 +130,47 @@ class Comparison:
         return self.encoder.encode(self.train_side.frame, self.holdout_side.frame)
 
     @once
+    def level(self) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Rows of train and of holdout that belong to equally many entities, drawn by lot."""
+        sides = {"train": self.train_side, "holdout": self.holdout_side}
+        size = min(side.entities for side in sides.values())
+        train, holdout = (
+            sample(self.rng(f"nearest {name}"), side.entities, size)[side.entity]
+            for name, side in sides.items()
+        )
+        return train, holdout
+
+    @once
+    def both_ways(self) -> BothWays | None:
+        """Real rows beside synthetic ones: the ``level`` rows of train and of holdout, the others.
+
+        None where so many pairs are not all looked at, or nearest_neighbor_distance asks some
+        synthetic rows only.
+        """
+        rows = self.synthetic_side.rows
+        if rows > MOST_QUERIES or rows * len(self.real) > EXACT_PAIRS:
+            return None
+        parts = [self.real[places] for places in self._places if len(places)]
+        return BothWays(parts, self.vectors[2])
+
+    @once
+    def _places(self) -> tuple[cells.Ints, ...]:
+        train, holdout = self.level
+        kept = np.concatenate([train, holdout])
+        side = np.arange(len(kept)) < len(train)
+        return tuple(np.flatnonzero(mask) for mask in (kept & side, kept & ~side, ~kept))
+
+    def _near(self) -> tuple[Distances, Rows] | None:
+        """Nearest synthetic row of each real one, where both ways are looked at together."""
+        if self.both_ways is None:
+            return None
+        near = np.empty((len(self.real), 1))
+        rows = np.empty((len(self.real), 1), dtype=np.int64)
+        for number, places in enumerate(p for p in self._places if len(p)):
+            near[places], rows[places] = self.both_ways.nearest(number)
+        return near, rows
+
+    @once
     def nearby(self) -> attacks.Nearby:
         """Nearest synthetic and reference rows of each row of train, then of holdout."""
         found = attacks.observe(
@@ -131,6 +179,7 @@ class Comparison:
             self.vectors,
             self.rng("reference halves"),
             real=self.real,
+            found=self._near(),
         )
         synthetic = self.agreement.columns.mark(self.synthetic_side.frame)
         return attacks.agreeing(found, self.candidates, self.agreement, synthetic)

@@ -34,10 +34,10 @@ __all__ = ["EXACT_PAIRS", "Distances", "Rows", "Vectors", "nearest", "search"]
 EXACT_PAIRS = 2_500_000_000
 PROBES = 32
 #: Neighbours kept beyond those asked for: products of float32 may swap two that are equally near.
-_SPARE = 1
+SPARE = 1
 #: Pairs looked at together, queries by reference rows. Not a power of two wide: the rows of such a
 #: product fall on the same lines of the cache, and it takes a third longer.
-_TALL, _WIDE = 256, 5_000
+TALL, WIDE = 256, 5_000
 #: Share of rows that are copied to be looked at alone.
 _FEW = 0.25
 #: Queries whose distances are computed again at a time.
@@ -78,13 +78,13 @@ def search(
         distances, shape (q, k), exact for the neighbours that were found; and their row numbers in
         the reference, -1 where there is none. Of equally near rows the first ones are taken.
     """
-    asked, held = _Distinct.of(queries), _Distinct.of(reference)
+    asked, held = Distinct.of(queries), Distinct.of(reference)
     some, known = asked.chosen(queries), held.chosen(reference)
-    copy = _copies(asked, held)
+    copy = copies(asked, held)
     # the nearest of a copy is known
     open_ = np.flatnonzero(copy < 0) if k == 1 else np.arange(len(some))
     most = EXACT_PAIRS if exact is None else exact
-    wanted = min(k + _SPARE, len(known))
+    wanted = min(k + SPARE, len(known))
     ids = np.full((len(some), wanted + 1), -1, dtype=np.int64)
     ids[:, -1] = copy
     if len(open_):
@@ -95,7 +95,7 @@ def search(
         else:
             ids[open_, :-1] = search_lists(left, known, wanted, probes, centre)
         del left
-    distances, ids = _measured(some, known, ids, min(k, len(known)))
+    distances, ids = measured(some, known, ids, min(k, len(known)))
     distances, rows = held.expanded(distances, ids, k)
     if len(some) == len(queries):
         return distances, rows
@@ -103,7 +103,7 @@ def search(
 
 
 @dataclass(frozen=True)
-class _Distinct:
+class Distinct:
     """Groups of equal rows.
 
     Attributes:
@@ -121,7 +121,7 @@ class _Distinct:
     start: Rows
 
     @classmethod
-    def of(cls, vectors: Vectors) -> _Distinct:
+    def of(cls, vectors: Vectors) -> Distinct:
         hashes = _hashed(vectors)
         order = np.argsort(hashes, kind="stable")
         ordered = hashes[order]
@@ -169,7 +169,7 @@ def _hashed(vectors: Vectors) -> npt.NDArray[np.uint64]:
     return mix(out)
 
 
-def _copies(asked: _Distinct, held: _Distinct) -> Rows:
+def copies(asked: Distinct, held: Distinct) -> Rows:
     """The group of the reference that equals each group of queries, -1 where none does."""
     by_hash = np.argsort(held.hashes, kind="stable")
     place = np.searchsorted(held.hashes, asked.hashes, sorter=by_hash)
@@ -177,7 +177,7 @@ def _copies(asked: _Distinct, held: _Distinct) -> Rows:
     return np.where(held.hashes[found] == asked.hashes, found, -1)
 
 
-def _measured(queries: Vectors, reference: Vectors, ids: Rows, k: int) -> tuple[Distances, Rows]:
+def measured(queries: Vectors, reference: Vectors, ids: Rows, k: int) -> tuple[Distances, Rows]:
     """The k nearest of the found ones by their exact distances, equal ones in order of rows."""
     ids = np.sort(ids, axis=1)
     distances = np.empty(ids.shape)
@@ -203,23 +203,23 @@ def _every_pair(queries: Vectors, right: Vectors, k: int, centre: Vectors | None
     ids = np.empty((len(queries), k), dtype=np.int64)
 
     def search_block(start: int) -> None:
-        left = left_of(queries[start : start + _TALL], centre)
-        room = np.empty((len(left), min(_WIDE, len(right))), dtype=np.float32)
+        left = left_of(queries[start : start + TALL], centre)
+        room = np.empty((len(left), min(WIDE, len(right))), dtype=np.float32)
         values = np.full((len(left), k), np.inf, dtype=np.float32)
         places = np.zeros((len(left), k), dtype=np.int64)
-        for first in range(0, len(right), _WIDE):
-            part = right[first : first + _WIDE]
+        for first in range(0, len(right), WIDE):
+            part = right[first : first + WIDE]
             gaps = room if len(part) == room.shape[1] else np.empty((len(left), len(part)),
                                                                     dtype=np.float32)  # fmt: skip
             np.matmul(left, part.T, out=gaps)
-            _keep(gaps, first, values, places)
-        ids[start : start + _TALL] = places
+            keep(gaps, first, values, places)
+        ids[start : start + TALL] = places
 
-    each(search_block, range(0, len(queries), _TALL))
+    each(search_block, range(0, len(queries), TALL))
     return ids
 
 
-def _keep(gaps: Vectors, first: int, values: Vectors, places: Rows) -> None:
+def keep(gaps: Vectors, first: int, values: Vectors, places: Rows) -> None:
     """Put what is smaller in ``gaps`` into the k smallest of each row, ascending.
 
     Overwrites ``gaps``. Of equal ones those of lower place stay.

@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 
 from synth_contracts.metrics.cells import Floats, Ints
-from synth_contracts.metrics.comparison import Comparison
-from synth_contracts.metrics.intervals import clustered_variance, normal, sample
+from synth_contracts.metrics.comparison import MOST_QUERIES, Comparison
+from synth_contracts.metrics.intervals import clustered_variance, normal
 from synth_contracts.metrics.measurement import Measurement
-from synth_contracts.metrics.neighbours import Vectors, search
+from synth_contracts.metrics.neighbours import search
 from synth_contracts.metrics.results import limits, need_features, need_rows, need_split
 
 ID = "nearest_neighbor_distance"
-#: Synthetic rows that are asked; the real side is never sampled but to equal entities.
-MOST_QUERIES = 25_000
 #: Both sides miss as many neighbours (recall .98), so fewer probes are enough.
 _PROBES = 16
 
@@ -35,29 +33,32 @@ def measure(
     need_features(comparison)
     need_split(comparison)
     size = min(comparison.train_side.entities, comparison.holdout_side.entities)
-    references: list[tuple[Vectors, Ints]] = []
-    for name, side, vectors in (
-        ("train", comparison.train_side, comparison.vectors[0]),
-        ("holdout", comparison.holdout_side, comparison.vectors[1]),
-    ):
-        chosen = sample(comparison.rng(f"nearest {name}"), side.entities, size)
-        kept = chosen[side.entity]
-        references.append((vectors[kept], side.entity[kept]))
+    kept = comparison.level
+    owners = [
+        side.entity[mask]
+        for side, mask in zip((comparison.train_side, comparison.holdout_side), kept, strict=True)
+    ]
     synthetic = comparison.synthetic_side
     asked = np.arange(synthetic.rows)
-    if synthetic.rows > MOST_QUERIES:
-        asked = comparison.rng("nearest queries").permutation(synthetic.rows)[:MOST_QUERIES]
-    queries = comparison.vectors[2][asked]
-    (to_train, train_rows), (to_holdout, holdout_rows) = (
-        search(queries, reference, 2, probes=_PROBES) for reference, _ in references
-    )
+    both = comparison.both_ways
+    if both is not None:
+        (to_train, train_rows), (to_holdout, holdout_rows) = (both.back(n, 2) for n in range(2))
+    else:
+        if synthetic.rows > MOST_QUERIES:
+            drawn = comparison.rng("nearest queries").permutation(synthetic.rows)
+            asked = drawn[:MOST_QUERIES]
+        queries = comparison.vectors[2][asked]
+        (to_train, train_rows), (to_holdout, holdout_rows) = (
+            search(queries, vectors[mask], 2, probes=_PROBES)
+            for vectors, mask in zip(comparison.vectors, kept, strict=False)
+        )
     near, far = to_train[:, 0], to_holdout[:, 0]
     nearer = (near < far) + 0.5 * (near == far)
     share = float(np.mean(nearer))
     variance = clustered_variance((nearer - share) / len(nearer), synthetic.entity[asked])
-    for (_, entity), rows, credit, lost in (
-        (references[0], train_rows, nearer, 1 - share),
-        (references[1], holdout_rows, 1 - nearer, share),
+    for entity, rows, credit, lost in (
+        (owners[0], train_rows, nearer, 1 - share),
+        (owners[1], holdout_rows, 1 - nearer, share),
     ):
         variance += _entity_variance(entity[rows[:, 0]], credit * lost / len(nearer))
     return Measurement(
@@ -72,8 +73,8 @@ def measure(
         **limits(normal(share, variance, lowest=0, highest=1)),
         details={
             "ties": float(np.mean(near == far)),
-            "rows_train": len(references[0][0]),
-            "rows_holdout": len(references[1][0]),
+            "rows_train": len(owners[0]),
+            "rows_holdout": len(owners[1]),
             "distance_ratio_5th_percentile": _ratio(
                 float(np.quantile(near, 0.05)), float(np.quantile(far, 0.05))
             ),
