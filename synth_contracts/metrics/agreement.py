@@ -59,7 +59,7 @@ _LEVEL_BITS = 6
 _KEY = 64
 _DAY = 86_400
 #: Pairs at a time: what is computed of them stays in the cache.
-_BLOCK = 2_048
+_BLOCK = 4_000
 _NULL, _FAR = -1e300, 1e299
 _SHARES = 4
 

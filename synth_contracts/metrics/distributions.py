@@ -49,10 +49,7 @@ def ks_two_sample(left: Floats, right: Floats) -> KS:
     a, b = np.sort(left[known[0]]), np.sort(right[known[1]])
     if not len(a) or not len(b):
         raise CannotMeasure("one side holds no value but null")
-    places = np.concatenate([a, b])
-    gaps = np.searchsorted(a, places, "right") / len(a) - np.searchsorted(b, places, "right") / len(
-        b
-    )
+    places, gaps = _gaps(a, b)
     at = int(np.argmax(np.abs(gaps)))
     sign = 1.0 if gaps[at] >= 0 else -1.0
     influences = []
@@ -61,6 +58,13 @@ def ks_two_sample(left: Floats, right: Floats) -> KS:
         share = float(below[present].mean())
         influences.append(sign * np.where(present, below - share, 0.0) / int(present.sum()))
     return KS(float(abs(gaps[at])), influences[0], influences[1])
+
+
+def _gaps(a: Floats, b: Floats) -> tuple[Floats, Floats]:
+    """F - G of two sorted samples at each of their values."""
+    places = np.concatenate([a, b])
+    above, below = (np.searchsorted(x, places, "right") / len(x) for x in (a, b))
+    return places, above - below
 
 
 def floor_of(comparison: Comparison, name: str) -> float | None:
@@ -73,13 +77,17 @@ def floor_of(comparison: Comparison, name: str) -> float | None:
     left, right = numbers(train, name, comparison), numbers(holdout, name, comparison)
     rng = comparison.rng(f"ks floor {name}")
     repeats = 1 if train.entities == holdout.entities else FLOOR_SAMPLES
+    # sorted once, nulls last and left out: what is sampled of them is sorted too
+    order = [np.argsort(values)[: np.count_nonzero(~np.isnan(values))] for values in (left, right)]
     found = []
     for _ in range(repeats):
-        a = sample(rng, train.entities, size)[train.entity]
-        b = sample(rng, holdout.entities, size)[holdout.entity]
-        if np.isnan(left[a]).all() or np.isnan(right[b]).all():
+        a, b = (
+            values[at[sample(rng, side.entities, size)[side.entity[at]]]]
+            for side, values, at in zip((train, holdout), (left, right), order, strict=True)
+        )
+        if not len(a) or not len(b):
             return None
-        found.append(ks_two_sample(left[a], right[b]).value)
+        found.append(float(np.abs(_gaps(a, b)[1]).max()))
     return float(np.mean(found))
 
 
