@@ -7,9 +7,10 @@ pay for the imports of registry and export.
 
 from __future__ import annotations
 
-import gc
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from synth_contracts.importing import uncollected
 
 if TYPE_CHECKING:
     from synth_contracts.api import (
@@ -74,19 +75,10 @@ _ROOMS = {
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        return getattr(_imported(f"{__name__}.{_ROOMS.get(name, 'api')}"), name)
+        with uncollected():
+            room = import_module(f"{__name__}.{_ROOMS.get(name, 'api')}")
+        return getattr(room, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def _imported(module: str) -> Any:
-    """The module; what an import makes it keeps, and looking for garbage in it costs a tenth."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        return import_module(module)
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def __dir__() -> list[str]:

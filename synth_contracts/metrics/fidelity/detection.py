@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from synth_contracts.importing import uncollected
 from synth_contracts.metrics.cells import Floats, Ints
 from synth_contracts.metrics.comparison import Comparison
 from synth_contracts.metrics.intervals import clustered_variance, normal
@@ -187,7 +188,8 @@ def _times(column: pd.Series) -> list[Floats]:
 
 def _scores(features: Floats, categorical: Mask, truth: Ints, fold: Ints, seed: int) -> Floats:
     """Log odds of label 1 of each row, from trees that saw none of its fold's entities."""
-    from sklearn.ensemble import HistGradientBoostingClassifier  # two seconds, here beside others
+    with uncollected():
+        from sklearn.ensemble import HistGradientBoostingClassifier  # dear, here beside others
 
     out = np.zeros(len(truth))
     # one thread: the bits of a sum depend on how many share it. The import may just have brought
