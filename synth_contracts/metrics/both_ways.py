@@ -16,13 +16,12 @@ import numpy as np
 from synth_contracts.metrics.neighbours import (
     SPARE,
     TALL,
-    WIDE,
     Distances,
     Distinct,
     Rows,
     Vectors,
     copies,
-    keep,
+    least_of,
     measured,
 )
 from synth_contracts.metrics.products import left_of, right_of, smallest
@@ -94,7 +93,7 @@ class BothWays:
         ids = np.where(np.isinf(values), -1, ids)
         ids = np.column_stack([np.take_along_axis(ids, best, 1), copies(self._held, held.groups)])
         distances, ids = measured(self._other, held.rows, ids, min(k, len(held.rows)))
-        return _of_rows(self._held, held.groups.expanded(distances, ids, k))
+        return self._held.of_rows(*held.groups.expanded(distances, ids, k))
 
     def _looked_at(self, part: Vectors) -> _Part:
         groups = Distinct.of(part)
@@ -109,25 +108,9 @@ class BothWays:
             left = left_of(some[rows], self._centre)
             length = np.einsum("qd,qd->q", left[:, :-1], left[:, :-1], dtype=np.float64) / 2
             left = np.concatenate([left, length.astype(np.float32)[:, None]], axis=1)
-            room = np.empty((len(left), min(WIDE, len(self._other))), dtype=np.float32)
-            values = np.full((len(left), wanted), np.inf, dtype=np.float32)
-            places = np.zeros((len(left), wanted), dtype=np.int64)
-            for first in range(0, len(self._other), WIDE):
-                right = self._right[first : first + WIDE]
-                gaps = room[:, : len(right)]
-                np.matmul(left, right.T, out=gaps)
-                gaps.min(axis=0, out=least[block, first : first + WIDE])
-                keep(gaps, first, values, places)
-            ids[rows, :-1] = places
+            ids[rows, :-1] = least_of(left, self._right, wanted, least[block])
 
         each(look, range(len(least)))
         distances, ids = measured(some, self._other, ids, 1)
-        found = _of_rows(groups, self._held.expanded(distances, ids, 1))
+        found = groups.of_rows(*self._held.expanded(distances, ids, 1))
         return _Part(groups, some, found, least)
-
-
-def _of_rows(groups: Distinct, found: Found) -> Found:
-    """What was found of each group, for each of its rows."""
-    if len(groups.first) == len(groups.group):
-        return found
-    return found[0][groups.group], found[1][groups.group]

@@ -150,7 +150,7 @@ class Comparison:
         rows = self.synthetic_side.rows
         if rows > MOST_QUERIES or rows * len(self.real) > EXACT_PAIRS:
             return None
-        parts = [self.real[places] for places in self._places if len(places)]
+        parts = [self.real[places] for places in self._places]
         return BothWays(parts, self.vectors[2])
 
     @once
@@ -158,7 +158,8 @@ class Comparison:
         train, holdout = self.level
         kept = np.concatenate([train, holdout])
         side = np.arange(len(kept)) < len(train)
-        return tuple(np.flatnonzero(mask) for mask in (kept & side, kept & ~side, ~kept))
+        found = (np.flatnonzero(mask) for mask in (kept & side, kept & ~side, ~kept))
+        return tuple(places for places in found if len(places))
 
     def _near(self) -> tuple[Distances, Rows] | None:
         """Nearest synthetic row of each real one, where both ways are looked at together."""
@@ -166,7 +167,7 @@ class Comparison:
             return None
         near = np.empty((len(self.real), 1))
         rows = np.empty((len(self.real), 1), dtype=np.int64)
-        for number, places in enumerate(p for p in self._places if len(p)):
+        for number, places in enumerate(self._places):
             near[places], rows[places] = self.both_ways.nearest(number)
         return near, rows
 

@@ -96,10 +96,7 @@ def search(
             ids[open_, :-1] = search_lists(left, known, wanted, probes, centre)
         del left
     distances, ids = measured(some, known, ids, min(k, len(known)))
-    distances, rows = held.expanded(distances, ids, k)
-    if len(some) == len(queries):
-        return distances, rows
-    return distances[asked.group], rows[asked.group]
+    return asked.of_rows(*held.expanded(distances, ids, k))
 
 
 @dataclass(frozen=True)
@@ -139,6 +136,12 @@ class Distinct:
     def chosen(self, vectors: Vectors) -> Vectors:
         """One row of each group."""
         return vectors if len(self.first) == len(vectors) else vectors[self.first]
+
+    def of_rows(self, distances: Distances, rows: Rows) -> tuple[Distances, Rows]:
+        """What was found of each group, for each of its rows."""
+        if len(self.first) == len(self.group):
+            return distances, rows
+        return distances[self.group], rows[self.group]
 
     def expanded(self, distances: Distances, ids: Rows, k: int) -> tuple[Distances, Rows]:
         """Groups found (ascending, -1 for none) as the first k rows that they hold."""
@@ -203,23 +206,32 @@ def _every_pair(queries: Vectors, right: Vectors, k: int, centre: Vectors | None
     ids = np.empty((len(queries), k), dtype=np.int64)
 
     def search_block(start: int) -> None:
-        left = left_of(queries[start : start + TALL], centre)
-        room = np.empty((len(left), min(WIDE, len(right))), dtype=np.float32)
-        values = np.full((len(left), k), np.inf, dtype=np.float32)
-        places = np.zeros((len(left), k), dtype=np.int64)
-        for first in range(0, len(right), WIDE):
-            part = right[first : first + WIDE]
-            gaps = room if len(part) == room.shape[1] else np.empty((len(left), len(part)),
-                                                                    dtype=np.float32)  # fmt: skip
-            np.matmul(left, part.T, out=gaps)
-            keep(gaps, first, values, places)
-        ids[start : start + TALL] = places
+        block = slice(start, start + TALL)
+        ids[block] = least_of(left_of(queries[block], centre), right, k)
 
     each(search_block, range(0, len(queries), TALL))
     return ids
 
 
-def keep(gaps: Vectors, first: int, values: Vectors, places: Rows) -> None:
+def least_of(left: Vectors, right: Vectors, k: int, of_right: Vectors | None = None) -> Rows:
+    """Rows of ``right`` with the k least products with each row of ``left``, in no order.
+
+    ``of_right``, shape (right rows,), takes the least product of each row of ``right``.
+    """
+    room = np.empty((len(left), min(WIDE, len(right))), dtype=np.float32)
+    values = np.full((len(left), k), np.inf, dtype=np.float32)
+    places = np.zeros((len(left), k), dtype=np.int64)
+    for first in range(0, len(right), WIDE):
+        part = right[first : first + WIDE]
+        gaps = room[:, : len(part)]
+        np.matmul(left, part.T, out=gaps)
+        if of_right is not None:
+            gaps.min(axis=0, out=of_right[first : first + WIDE])
+        _keep(gaps, first, values, places)
+    return places
+
+
+def _keep(gaps: Vectors, first: int, values: Vectors, places: Rows) -> None:
     """Put what is smaller in ``gaps`` into the k smallest of each row, ascending.
 
     Overwrites ``gaps``. Of equal ones those of lower place stay.

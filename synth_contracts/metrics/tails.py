@@ -82,10 +82,8 @@ class Ranking:
         most = min(guesses, float(len(rows))) if share in (0, 1) else guesses
         member, other = (self.mass / side.sum() for side in (self.member, ~self.member))
         most = min(most, coin_flips(rows, float(member), float(other), guesses, share))
-        # a half holds about half the weight of every prefix, and its tail is half as long
-        cut = int(np.searchsorted(np.cumsum(self.weight), 2 * guesses)) + 1
-        place = np.where(self.member, self.entity, drawn.members + self.entity)[:cut]
-        variance = drawn.variance(place, self.member[:cut], guesses)
+        place = np.where(self.member, self.entity, drawn.members + self.entity)
+        variance = drawn.variance(place, self.member, self.weight, guesses)
         found = []
         for right in (share, 1 - share):
             limit = korn_graubard(right, variance, most, tests, attempt)
@@ -127,18 +125,21 @@ class HalfSamples:
         held = np.ascontiguousarray(np.concatenate(masks, axis=1).T)
         return cls(len(rows[0]), held, np.array(each))
 
-    def variance(self, place: Ints, member: Mask, guesses: float) -> float:
+    def variance(self, place: Ints, member: Mask, weight: Floats, guesses: float) -> float:
         """Variance of the precision of the first ``guesses`` over half-samples.
 
         NaN where a half-sample holds nobody of the tail: then it belongs to so few entities that
         nothing is known of its spread.
 
         Args:
-            place: row of ``held`` of each candidate, in order, up to twice the guesses.
+            place: row of ``held`` of each candidate, in order, at least for twice the guesses.
             member: whether it is a member, shape (candidates,).
+            weight: of it, shape (candidates,).
             guesses: weight of the candidates that are guessed.
         """
-        return spread(self.held[place], member, self.each, guesses / 2)
+        # a half holds about half the weight of every prefix, and its tail is half as long
+        cut = int(np.searchsorted(np.cumsum(weight), 2 * guesses)) + 1
+        return spread(self.held[place[:cut]], member[:cut], self.each, guesses / 2)
 
 
 def precision(member: Mask, weight: Floats, guesses: float) -> float:

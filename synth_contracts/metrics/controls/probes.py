@@ -315,9 +315,7 @@ class _Sides:
         if not _above_half(share, most, level):
             return False
         binomial = share * (1 - share)
-        cut = int(np.searchsorted(np.cumsum(weight), 2 * guesses)) + 1
-        first = rows[:cut]
-        variance = self._drawn.variance(self._place[first], self._member[first], guesses)
+        variance = self._drawn.variance(self._place[rows], self._member[rows], weight, guesses)
         if not np.isfinite(variance):
             return False
         size = min(most, binomial / variance) if variance > 0 and binomial > 0 else most
