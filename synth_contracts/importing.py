@@ -12,6 +12,7 @@ def uncollected() -> Iterator[None]:
     """Nothing is collected until the block is left, if anything was.
 
     What an import makes it keeps: to look for garbage in it costs a tenth of the import and more.
+    Nor is it looked through when the block is left: it counts as old from then on.
     """
     collecting = gc.isenabled()
     gc.disable()
@@ -19,4 +20,7 @@ def uncollected() -> Iterator[None]:
         yield
     finally:
         if collecting:
+            if not gc.get_freeze_count():  # what the caller froze stays frozen
+                gc.freeze()
+                gc.unfreeze()  # into the oldest generation, all at once
             gc.enable()

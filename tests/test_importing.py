@@ -30,3 +30,21 @@ def test_what_was_paused_by_others_stays_so() -> None:
     with uncollected():
         pass
     assert not gc.isenabled()
+
+
+def test_what_it_made_is_old_and_nothing_is_kept_from_the_collector() -> None:
+    with uncollected():
+        made: list[object] = []
+    assert any(one is made for one in gc.get_objects(generation=2))
+    assert gc.get_freeze_count() == 0
+
+
+def test_what_others_froze_stays_frozen() -> None:
+    gc.freeze()
+    try:
+        frozen = gc.get_freeze_count()
+        with uncollected():
+            pass
+        assert gc.get_freeze_count() == frozen
+    finally:
+        gc.unfreeze()

@@ -24,6 +24,7 @@ from synth_contracts.metrics.controls.null import halved, null
 from synth_contracts.metrics.controls.plants import (
     AMONG,
     KINDS,
+    Train,
     make,
     nearest_other,
     planted,
@@ -92,7 +93,8 @@ def record(few: Comparison, results: Mapping[str, Any]) -> dict[str, Any]:
 
 def _equal_to_the_metrics(comparison: Comparison, kind: Any, among: Any, units: list[int]) -> None:
     books = Bookkeeping(comparison)
-    plants = make(comparison, kind, among, pool(comparison, among, max(units) + 5))
+    train = Train(comparison)
+    plants = make(train, kind, among, pool(train, among, max(units) + 5))
     targets = Targets(np.concatenate(comparison.vectors[:2]), comparison.nearby.near)
     agree = agreeing(comparison, plants)
     copy = copy_with(plants, targets.reached(plants.vectors), agree, np.array(units))
@@ -259,7 +261,10 @@ def test_reading_stops_where_the_rest_could_not_change_the_decision(blocked: lis
 def test_the_search_ends_where_reading_every_copy_of_every_dose_would(first: list[int]) -> None:
     """Each replicate is blocked from a dose of its own on, as larger copies hold the smaller."""
     fake = Planted({dose: [at <= place for at in first] for place, dose in enumerate(DOSES)})
-    found = run._search(fake, "exact", "random", ASKED, {"identical_match": fake})
+    probes = {"identical_match": fake}
+    nothing = run.Point(fake, ASKED, probes, 0, frozenset())
+    nothing.read()
+    found = run._search(fake, "exact", "random", ASKED, probes, nothing)
     enough = [
         dose for place, dose in enumerate(DOSES)
         if sum(at <= place for at in first) >= POWER * REPLICATES
@@ -355,7 +360,7 @@ def test_rules_that_cannot_block_make_no_control(few: Comparison) -> None:
 
 def test_copies_of_larger_doses_hold_the_smaller_ones(few: Comparison) -> None:
     targets = Targets(np.concatenate(few.vectors[:2]), few.nearby.near)
-    growing = Growing(few, targets, "exact", "random", 3)
+    growing = Growing(Train(few), targets, "exact", "random", 3)
     small, large = list(growing.copies(12)), list(growing.copies(120))
     for one, two in zip(small, large, strict=True):
         assert len(one.units) == 12
@@ -398,7 +403,7 @@ def test_groups_that_no_planted_row_reaches_are_left_out_and_no_pair_with_them()
 
 
 def test_noise_is_as_large_as_it_says(few: Comparison) -> None:
-    plants = make(few, "noisy", "random", pool(few, "random", 200))
+    plants = make(Train(few), "noisy", "random", pool(Train(few), "random", 200))
     source = few.train_side.frame.iloc[plants.source].reset_index(drop=True)
     ratio = np.log(plants.frame["amount"] / source["amount"]).replace([np.inf, -np.inf], np.nan)
     assert ratio.dropna().std() == pytest.approx(0.05, abs=0.015)
@@ -416,7 +421,7 @@ def test_noise_is_as_large_as_it_says(few: Comparison) -> None:
 
 
 def test_a_mixture_lies_half_way_to_the_nearest_other_row(few: Comparison) -> None:
-    plants = make(few, "interpolated", "random", pool(few, "random", 50))
+    plants = make(Train(few), "interpolated", "random", pool(Train(few), "random", 50))
     train = few.train_side.frame
     other = nearest_other(few.vectors[0], plants.source)
     assert (other != plants.source).all()
@@ -430,12 +435,12 @@ def test_a_mixture_lies_half_way_to_the_nearest_other_row(few: Comparison) -> No
 
 
 def test_the_isolated_are_those_far_from_the_reference(few: Comparison) -> None:
-    chosen = pool(few, "isolated", 1_000)
+    chosen = pool(Train(few), "isolated", 1_000)
     reference = few.nearby.reference[: few.nearby.cut]
     farthest = pd.Series(reference).groupby(few.train_side.entity).max()
     assert len(chosen) == 100
     assert farthest.loc[chosen].min() >= farthest.drop(chosen).max()
-    plants = make(few, "exact", "isolated", chosen)
+    plants = make(Train(few), "exact", "isolated", chosen)
     assert reference[plants.source] == pytest.approx(farthest.loc[chosen].to_numpy())
 
 

@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from synth_contracts.metrics.cells import Ints
-from synth_contracts.metrics.comparison import Comparison
 from synth_contracts.metrics.controls.bookkeeping import Copy, agreeing, copy_with
-from synth_contracts.metrics.controls.plants import Among, Leak, Plants, make, pool
+from synth_contracts.metrics.controls.plants import Among, Leak, Plants, Train, make, pool
 from synth_contracts.metrics.controls.reach import Reach, Targets
 
 #: Pools in units; doses go up to four fifths of one, so that copies still differ.
@@ -24,7 +23,7 @@ class Growing:
     """Copies of one candidate with leaks of one kind, in replicates that are nested over doses.
 
     Args:
-        comparison: the candidate's.
+        train: the candidate's, ready to be planted from.
         targets: its real rows, ready to be searched.
         kind: what is planted.
         among: from whom.
@@ -32,19 +31,18 @@ class Growing:
     """
 
     def __init__(
-        self, comparison: Comparison, targets: Targets, kind: Leak, among: Among, replicates: int
+        self, train: Train, targets: Targets, kind: Leak, among: Among, replicates: int
     ) -> None:
-        self._comparison, self._targets = comparison, targets
+        self._train, self._targets, comparison = train, targets, train.comparison
         self._kind, self._among = kind, among
-        entities = pool(comparison, among, _STAGES[-1])
+        entities = pool(train, among, _STAGES[-1])
         if kind == "whole_entities":
-            rows = np.bincount(comparison.train_side.entity)[entities]
-            entities = entities[np.cumsum(rows) <= MOST_ROWS]
+            entities = entities[np.cumsum(train.sizes[entities]) <= MOST_ROWS]
         self._entities = entities
         self._rngs = [
             comparison.rng(f"planted {kind} {among} {number}") for number in range(replicates)
         ]
-        self._plants = make(comparison, kind, among, entities[: _STAGES[0]])
+        self._plants = make(train, kind, among, entities[: _STAGES[0]])
         self._reach = targets.reached(self._plants.vectors)
         self._agree = agreeing(comparison, self._plants)
         self._orders: list[Ints] = [np.empty(0, dtype=np.int64) for _ in self._rngs]
@@ -68,11 +66,9 @@ class Growing:
     def _grow(self) -> None:
         held = self._plants.units
         size = next((n for n in _STAGES if n > held), _STAGES[-1])
-        more = make(
-            self._comparison, self._kind, self._among, self._entities[held:size], f"from {held}"
-        )
+        more = make(self._train, self._kind, self._among, self._entities[held:size], f"from {held}")
         self._reach = _joined_reach(self._reach, self._targets.reached(more.vectors))
-        self._agree = _joined_reach(self._agree, agreeing(self._comparison, more))
+        self._agree = _joined_reach(self._agree, agreeing(self._train.comparison, more))
         self._plants = _joined_plants(self._plants, more)
         self._draw()
 

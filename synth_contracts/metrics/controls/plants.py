@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -65,52 +66,85 @@ class Plants:
         return np.concatenate(spans) if spans else np.empty(0, dtype=np.int64)
 
 
-def isolation(comparison: Comparison) -> npt.NDArray[np.float64]:
-    """How isolated each row of train is: its mean distance to reference rows, never to synthetic.
+class Train:
+    """The rows that may be planted, by entity: worked out once for all kinds of leaks."""
 
-    Shape (train rows,).
-    """
-    nearby = comparison.nearby
-    return nearby.reference[: nearby.cut]
+    def __init__(self, comparison: Comparison) -> None:
+        self.comparison, self.side = comparison, comparison.train_side
+        self.sizes = np.bincount(self.side.entity, minlength=self.side.entities)
+        self._first = np.cumsum(self.sizes) - self.sizes
+
+    @cached_property
+    def isolation(self) -> npt.NDArray[np.float64]:
+        """How isolated each row is: its mean distance to reference rows, never to synthetic."""
+        nearby = self.comparison.nearby
+        return nearby.reference[: nearby.cut]
+
+    @cached_property
+    def widest_category(self) -> str | None:
+        """The category with most levels; the first by name among equals."""
+        frame = self.side.frame
+        fields = self.comparison.schema.of(CATEGORICAL)
+        levels = {field.name: int(frame[field.name].nunique()) for field in fields}
+        return max(sorted(levels), key=lambda name: levels[name], default=None)
+
+    @cached_property
+    def _by_entity(self) -> Ints:
+        return np.argsort(self.side.entity, kind="stable")
+
+    @cached_property
+    def _loneliest(self) -> Ints:
+        """The most isolated row of each entity."""
+        order = np.lexsort((-self.isolation, self.side.entity))
+        return np.asarray(order[self._first])
+
+    @cached_property
+    def _drawn(self) -> Ints:
+        """A row of each entity. One draw for all: whoever is planted with it changes nothing."""
+        draw = self.comparison.rng("planted rows").random(len(self.sizes))
+        return np.asarray(self._by_entity[self._first + (draw * self.sizes).astype(np.int64)])
+
+    def rows_of(self, entities: Ints) -> Ints:
+        """All rows of ``entities``, one entity after the other."""
+        first, sizes = self._first, self.sizes
+        spans = [self._by_entity[first[e] : first[e] + sizes[e]] for e in entities]
+        return np.concatenate(spans) if spans else np.empty(0, dtype=np.int64)
+
+    def row_of(self, entities: Ints, among: Among) -> Ints:
+        """One row of each of ``entities``: any, or its most isolated one."""
+        return (self._drawn if among == "random" else self._loneliest)[entities]
 
 
-def pool(comparison: Comparison, among: Among, most: int) -> Ints:
+def pool(train: Train, among: Among, most: int) -> Ints:
     """Up to ``most`` entities of train in random order, all of them or the isolated ones alone.
 
     An entity is as isolated as its most isolated row, as attacks.isolated has it.
     """
-    side = comparison.train_side
+    side = train.side
     entities = np.arange(side.entities)
     if among == "isolated":
-        apart = pd.Series(isolation(comparison)).groupby(side.entity).max().to_numpy()
+        apart = train.isolation[train.row_of(entities, among)]
         size = max(FEWEST_ISOLATED, round(ISOLATED_SHARE * side.entities))
         entities = np.argsort(-apart, kind="stable")[:size]
-    rng = comparison.rng(f"planted entities {among}")
+    rng = train.comparison.rng(f"planted entities {among}")
     return rng.permutation(entities)[:most].astype(np.int64)
 
 
-def make(
-    comparison: Comparison, kind: Leak, among: Among, entities: Ints, label: str = ""
-) -> Plants:
+def make(train: Train, kind: Leak, among: Among, entities: Ints, label: str = "") -> Plants:
     """The rows that leaks of ``kind`` plant for ``entities`` of train, one unit each, in order.
 
     ``label`` names the stream of the noise: pools that are joined need one each.
     """
-    label = f"{among} {label}"
-    side = comparison.train_side
-    by_entity = np.argsort(side.entity, kind="stable")
-    sizes = np.bincount(side.entity, minlength=side.entities)
-    first = np.cumsum(sizes) - sizes
+    comparison, label = train.comparison, f"{among} {label}"
     if kind == "whole_entities":
-        spans = [by_entity[first[e] : first[e] + sizes[e]] for e in entities]
-        source = np.concatenate(spans) if spans else np.empty(0, dtype=np.int64)
-        start = np.concatenate([[0], np.cumsum(sizes[entities])])
+        source = train.rows_of(entities)
+        start = np.concatenate([[0], np.cumsum(train.sizes[entities])])
     else:
-        source = _one_row_each(comparison, among, entities, by_entity, first, sizes)
+        source = train.row_of(entities, among)
         start = np.arange(len(entities) + 1)
-    frame = side.frame.iloc[source].reset_index(drop=True)
+    frame = train.side.frame.iloc[source].reset_index(drop=True)
     if kind == "noisy":
-        frame = _noisy(comparison, frame, label)
+        frame = _noisy(train, frame, label)
     elif kind == "interpolated":
         frame = _interpolated(comparison, frame, source)
     if kind in ("exact", "whole_entities"):
@@ -120,22 +154,10 @@ def make(
     return Plants(frame, vectors, source.astype(np.int64), start.astype(np.int64))
 
 
-def _one_row_each(
-    comparison: Comparison, among: Among, entities: Ints, by_entity: Ints, first: Ints, sizes: Ints
-) -> Ints:
-    """One row of each entity: any, or its most isolated one."""
-    if among == "random":
-        # one draw for every entity of train: whoever is planted with it changes nothing
-        drawn = comparison.rng("planted rows").random(len(sizes))[entities]
-        return by_entity[first[entities] + (drawn * sizes[entities]).astype(np.int64)]
-    apart = isolation(comparison)
-    order = np.lexsort((-apart, comparison.train_side.entity))
-    return np.asarray(order[first[entities]])
-
-
-def _noisy(comparison: Comparison, frame: pd.DataFrame, label: str) -> pd.DataFrame:
+def _noisy(train: Train, frame: pd.DataFrame, label: str) -> pd.DataFrame:
     """Numbers times lognormal noise, times a day and minutes off, half of a category redrawn."""
-    schema, rows = comparison.schema, len(frame)
+    comparison, rows = train.comparison, len(frame)
+    schema = comparison.schema
     frame = frame.copy()
     for field in sorted(schema.features, key=lambda f: f.name):
         rng = comparison.rng(f"noise {label} {field.name}")
@@ -147,22 +169,15 @@ def _noisy(comparison: Comparison, frame: pd.DataFrame, label: str) -> pd.DataFr
             if field.kind is Kind.TIMESTAMP:
                 off = off + rng.integers(-_MINUTES, _MINUTES + 1, rows)
             frame[field.name] = frame[field.name] + pd.to_timedelta(off, unit="s")
-    name = _widest_category(comparison)
+    name = train.widest_category
     if name is not None:
         rng = comparison.rng(f"redrawn {label}")
         column = frame[name].to_numpy(dtype=object, copy=True)
         redrawn = rng.random(rows) < 0.5
-        known = comparison.train_side.frame[name].to_numpy(dtype=object)
+        known = train.side.frame[name].to_numpy(dtype=object)
         column[redrawn] = known[rng.integers(0, len(known), rows)][redrawn]
         frame[name] = column
     return frame
-
-
-def _widest_category(comparison: Comparison) -> str | None:
-    """The category with most levels in train; the first by name among equals."""
-    train = comparison.train_side.frame
-    levels = {f.name: int(train[f.name].nunique()) for f in comparison.schema.of(CATEGORICAL)}
-    return max(sorted(levels), key=lambda name: levels[name], default=None)
 
 
 def _interpolated(comparison: Comparison, frame: pd.DataFrame, source: Ints) -> pd.DataFrame:

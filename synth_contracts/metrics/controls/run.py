@@ -22,7 +22,7 @@ from synth_contracts.metrics.comparison import Comparison
 from synth_contracts.metrics.controls.bookkeeping import Bookkeeping
 from synth_contracts.metrics.controls.growing import Growing
 from synth_contracts.metrics.controls.null import null
-from synth_contracts.metrics.controls.plants import AMONG, KINDS, Among, Leak
+from synth_contracts.metrics.controls.plants import AMONG, KINDS, Among, Leak, Train
 from synth_contracts.metrics.controls.probes import PROBES, Probe
 from synth_contracts.metrics.controls.reach import Targets
 from synth_contracts.metrics.measurement import Measurement, Result
@@ -117,6 +117,11 @@ def _kinds(
     books = Bookkeeping(comparison)
     probes = {metric: PROBES[metric](books) for metric in dict.fromkeys(r.metric for r in rules)}
     targets = Targets(comparison.real, comparison.nearby.near)
+    grown = partial(Growing, Train(comparison), targets, replicates=REPLICATES)
+    first = grown(KINDS[0], AMONG[0])
+    # planted with nothing, a copy is the same of every kind
+    nothing = Point(first, rules, probes, 0, frozenset())
+    nothing.read()
 
     def one(kind: Leak, among: Among) -> dict[str, Any]:
         if kind == "whole_entities" and comparison.schema.roles.entity_key is None:
@@ -124,8 +129,8 @@ def _kinds(
             return _record(kind, among, reason=reason)
         progress(f"planting leaks: {kind.replace('_', ' ')}, {among}")
         with alone():
-            growing = Growing(comparison, targets, kind, among, REPLICATES)
-            return _search(growing, kind, among, rules, probes)
+            growing = first if (kind, among) == (KINDS[0], AMONG[0]) else grown(kind, among)
+            return _search(growing, kind, among, rules, probes, nothing)
 
     # each search has streams of its own, so that neither order nor company changes a bit; on small
     # tables the steps are so short that two threads wait for each other (11 % more CPU at 10,000)
@@ -154,15 +159,15 @@ def _search(
     among: Among,
     rules: Sequence[Rule],
     probes: Mapping[str, Probe],
+    nothing: Point,
 ) -> dict[str, Any]:
     """The smallest dose of which enough plantings are blocked, and what was read on the way.
 
     A copy of one replicate is dear and says nearly all: the first replicate alone finds about where
-    it is, and only the doses about there are read until they are decided.
+    it is, and only the doses about there are read until they are decided. ``nothing`` is the dose
+    of 0, which has been read.
     """
     point = partial(Point, growing, rules, probes)
-    nothing = point(0, frozenset())
-    nothing.read()
     own = frozenset(nothing.broken[0])
     doses = [point(dose, own) for dose in DOSES if dose <= growing.largest]
     place = _about(doses)

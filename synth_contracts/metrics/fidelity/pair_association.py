@@ -234,7 +234,9 @@ def _levels(name: str, columns: list[pd.Series], bins: int) -> list[Codes]:
     for column in columns:
         codes, levels = pd.factorize(column, use_na_sentinel=True)
         bin_of = [
-            place.get(level, 1 + len(own) + text_seed(f"{name}\0{level}") % shared)
+            place[level]
+            if level in place
+            else 1 + len(own) + text_seed(f"{name}\0{level}") % shared
             for level in levels
         ]
         found.append(np.array([*bin_of, 0], dtype=np.int64)[codes])
