@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from synth_contracts.coarsening import entities_per_value
 from synth_contracts.generate.growing import Bins, Leaf, Tree, grow
@@ -27,6 +29,7 @@ _CELLS = 16
 #: the variance is 1 / rows on average, and the best of many such is several times that.
 _GAIN = 6.0
 _GOLDEN = (5**0.5 - 1) / 2
+_SLOWLY = Lock()
 
 
 @dataclass(frozen=True)
@@ -295,9 +298,28 @@ def _embedding(
     joint = np.hstack(tables)
     expected = shares[:, None] * joint.sum(axis=0)[None, :]
     residual = np.where(expected > 0, (joint - expected) / np.sqrt(np.maximum(expected, 1e-12)), 0)
-    left, strength, _ = np.linalg.svd(residual, full_matrices=False)
+    left, strength, _ = _svd(residual)
     axes = left[:, :_EMBEDDING] * strength[:_EMBEDDING]
     return np.asarray(axes / np.sqrt(np.maximum(shares, 1 / len(codes)))[:, None])
+
+
+def _svd(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Thin singular value decomposition, also where divide and conquer gives up.
+
+    LAPACK's faster algorithm does not converge on a few matrices of low rank (measured: one split
+    of the flights, 2,464 x 241 of rank 208); QR iteration, which is slower, does.
+    """
+    try:
+        return np.linalg.svd(matrix, full_matrices=False)
+    except np.linalg.LinAlgError:
+        from scipy.linalg import svd
+
+        # SciPy's own linear algebra may have been loaded after the others were limited
+        with _SLOWLY, threadpool_limits(1):
+            found: tuple[np.ndarray, np.ndarray, np.ndarray] = svd(
+                matrix, full_matrices=False, lapack_driver="gesvd"
+            )
+        return found
 
 
 def _within_flags(
@@ -344,5 +366,5 @@ def _order(
     )
     if response.shape[1] == 1:
         return np.asarray(means[:, 0])
-    axis = np.linalg.svd(means * np.sqrt(mass)[:, None], full_matrices=False)[2][0]
+    axis = _svd(means * np.sqrt(mass)[:, None])[2][0]
     return np.asarray(means @ axis)

@@ -118,6 +118,34 @@ def test_rows_are_not_parted_by_what_tells_nothing() -> None:
     assert np.corrcoef(drawn, told)[0, 1] > 0.98
 
 
+def test_a_tree_is_the_same_where_the_faster_decomposition_gives_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(10)
+    shop, day = rng.integers(0, 40, 6_000), rng.integers(0, 12, 6_000)
+    sold = (shop // 4 + (rng.random(6_000) < 0.2) * rng.integers(0, 10, 6_000)) % 10
+    predictors = [(Variable("shop", 40), shop), (Variable("day", 12), day)]
+
+    def leaves() -> np.ndarray:
+        model = LeafModel(leaf_rows=100, leaf_entities=10)
+        return model.fit((Variable("sold", 10), sold), predictors).leaves([shop, day], 6_000)
+
+    usual = leaves()
+    assert len(np.unique(usual)) > 5
+    asked = []
+
+    def gives_up(matrix: np.ndarray, **_: object) -> None:
+        asked.append(matrix.shape)
+        raise np.linalg.LinAlgError("SVD did not converge")
+
+    monkeypatch.setattr(np.linalg, "svd", gives_up)
+    found = leaves()
+    assert asked
+    # axes may point the other way, and leaves then have other numbers
+    pairs = np.unique(np.column_stack([usual, found]), axis=0)
+    assert len(pairs) == len(np.unique(usual)) == len(np.unique(found))
+
+
 def test_even_draws_follow_the_leaf_and_each_is_drawn_as_often() -> None:
     rng = np.random.default_rng(9)
     values = (np.arange(1_000) % 10 == 0).astype(np.int64)  # one in ten
