@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from synth_contracts.coarsening import entities_per_value
 from synth_contracts.generate.growing import Bins, Leaf, Tree, grow
+from synth_contracts.generate.leaf_values import Pools, smears
 
 _ONE_HOT = 8  # classes up to which a tree's squared error on indicators is the Gini index
 _EMBEDDING = 4
@@ -122,7 +123,7 @@ class LeafModel:
             self._tree, leaves = grow(
                 bins, response, weight, self._leaf, _impurity(response, weight)
             )
-        self._store(values, leaves)
+        self._store(values, leaves, single=bool((weight == 1).all()))
         return self
 
     def leaves(self, predictors: Sequence[np.ndarray], n: int) -> np.ndarray:
@@ -138,7 +139,7 @@ class LeafModel:
             ]
         )
 
-    def _store(self, values: np.ndarray, leaves: np.ndarray) -> None:
+    def _store(self, values: np.ndarray, leaves: np.ndarray, *, single: bool) -> None:
         order = np.lexsort((values, leaves))
         self._sorted = values[order]
         held, counts = np.unique(leaves, return_counts=True)
@@ -147,7 +148,11 @@ class LeafModel:
         self._start = np.zeros(len(self._count), dtype=np.int64)
         self._start[held] = np.cumsum(counts) - counts
         if not self.target.size and not self.target.exact:
-            self._low, self._high = _smears(self._sorted, leaves[order], self._start, self.target)
+            self._low, self._high = smears(
+                self._sorted, leaves[order], self._start, self.target.spikes, self.target.around
+            )
+        # where entities have many rows, most values of a leaf are few entities' in effect
+        self._pools = Pools.of(self._sorted, leaves[order]) if self.target.size and single else None
 
     def draw(
         self,
@@ -170,6 +175,8 @@ class LeafModel:
         leaves = self.leaves(predictors, n)
         spread = rng.random(n) if evenly is None else _even(leaves, evenly, rng)
         position = self._start[leaves] + (spread * self._count[leaves]).astype(np.int64)
+        if self._pools is not None:
+            position = self._pools.draw(position, rng)
         drawn: np.ndarray = self._sorted[position]
         if self.target.size or self.target.exact:
             return drawn
@@ -178,48 +185,6 @@ class LeafModel:
         return np.asarray(
             drawn if self.target.decimals is None else np.round(drawn, self.target.decimals)
         )
-
-
-def _smears(
-    values: np.ndarray, leaves: np.ndarray, start: np.ndarray, target: Variable
-) -> tuple[np.ndarray, np.ndarray]:
-    """Between which numbers each value is smeared, both shape (n,); spikes are left as they are.
-
-    Half way to the leaf's next values on either side, and on as far as ``around`` rows reach on the
-    nearer side: where values lie close, half way is less than the last decimal, and each would come
-    out as it is. Equally far to both sides, so that means stay. Rows that share a value share its
-    place: drawn as it is wherever two of a leaf have it, it tells whose rows these are (cdnow, 12
-    splits: of the 500 entities surest to be recognised by such values .034 more were members than
-    chance gives, and .001 since they are smeared).
-
-    Args:
-        values: sorted within each leaf, missing ones last.
-        leaves: of each value, sorted.
-        start: where each leaf begins.
-        target: its spikes and its ``around``.
-    """
-    changes = (values[1:] != values[:-1]) | (leaves[1:] != leaves[:-1])
-    starts = np.flatnonzero(np.r_[True, changes])
-    ends = np.r_[starts[1:], len(values)] - 1
-    known = np.bincount(leaves[~np.isnan(values)], minlength=len(start))
-    first = start[leaves[starts]]
-    last = np.maximum(first + known[leaves[starts]] - 1, first)
-    value = values[starts]
-    below = values[np.maximum(starts - 1, first)]
-    above = values[np.minimum(ends + 1, last)]
-    reach = np.minimum(
-        value - values[np.maximum(starts - target.around, first)],
-        values[np.minimum(ends + target.around, last)] - value,
-    )
-    low = np.minimum((below + value) / 2, value - reach)
-    high = np.maximum((value + above) / 2, value + reach)
-    whole = np.isnan(value)
-    if target.spikes is not None:
-        whole |= np.isin(value, target.spikes)
-    many = ends - starts + 1
-    return np.repeat(np.where(whole, value, low), many), np.repeat(
-        np.where(whole, value, high), many
-    )
 
 
 def _even(leaves: np.ndarray, beside: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from synth_contracts.coarsening import entities_per_value, other_token
 from synth_contracts.contract.model import Column, GeneratorSpec, Outliers, Roles
@@ -16,6 +19,7 @@ from synth_contracts.generate.clock import Clock
 from synth_contracts.generate.dependencies import Dependency, LookUp, find_dependencies
 from synth_contracts.generate.entities import ROWS, EntityModel, Habits
 from synth_contracts.generate.keys import fresh_keys
+from synth_contracts.generate.leaf_values import Pools
 from synth_contracts.generate.protect import protect
 from synth_contracts.generate.reject import Outliers as Isolated
 from synth_contracts.generate.support import Support
@@ -162,6 +166,56 @@ def test_even_draws_follow_the_leaf_and_each_is_drawn_as_often() -> None:
     assert np.std(np.mean(even, axis=1)) < 0.2 * np.std(np.mean(free, axis=1))
     weighed = [np.average(draws, weights=size) for draws in even]
     assert np.std(weighed) < 0.3 * np.std([np.average(draws, weights=size) for draws in free])
+
+
+def test_what_few_entities_of_a_leaf_hold_is_drawn_from_leaves_next_to_it() -> None:
+    # 60 leaves of 20: 17 of one category, 2 of another and a single one that no other leaf has
+    leaves = np.repeat(np.arange(60), 20)
+    values = np.concatenate([[0] * 17 + [1] * 2 + [10 + leaf] for leaf in range(60)])
+    pools = Pools.of(values, leaves)
+    assert pools is not None
+    position = np.tile(np.arange(1_200), 400)
+    drawn = pools.draw(position, np.random.default_rng(1))
+    rare = values[position] != 0
+    assert (drawn[~rare] == position[~rare]).all()
+    assert (values[drawn[rare]] != 0).all()
+    # pools of 60 such values are those of 20 leaves side by side
+    assert (leaves[drawn] // 20 == leaves[position] // 20).all()
+    assert len(np.unique(leaves[drawn[rare & (leaves[position] == 0)]])) == 20
+    # a single value comes as often as before, but hardly ever in its own leaf
+    single = values[drawn] == 10
+    assert single.sum() == pytest.approx(400, rel=0.2)
+    assert (leaves[position[single]] == 0).mean() < 0.12
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(-1, 6)), max_size=60))
+def test_every_value_has_one_pool_or_none(rows: list[tuple[int, int]]) -> None:
+    leaves, values = np.array(sorted(rows), dtype=np.int64).reshape(-1, 2).T
+    counts = Counter(rows)
+    rare = np.array([counts[leaf, value] < 3 for leaf, value in sorted(rows)], dtype=bool)
+    pools = Pools.of(values, leaves)
+    if rare.sum() < 2:
+        assert pools is None
+        return
+    assert pools is not None
+    assert ((pools.number >= 0) == rare).all()
+    assert sorted(pools.held) == np.flatnonzero(rare).tolist()
+    assert pools.start[-1] == rare.sum()
+
+
+def test_only_rows_that_are_entities_of_their_own_are_pooled() -> None:
+    rng = np.random.default_rng(11)
+    x = np.repeat(np.arange(2.0), 1_000)
+    values = np.where(x == 0, 0, 1)
+    values[:1], values[-1:] = 2, 3  # one of each in its leaf
+    for weights, mixed in ((np.ones(2_000), True), (np.full(2_000, 0.5), False)):
+        model = LeafModel(leaf_rows=100, leaf_entities=10).fit(
+            (Variable("y", 4), values), [(Variable("x"), x)], weights
+        )
+        drawn = model.draw([x], 2_000, rng)
+        for _ in range(20):
+            drawn = np.vstack([drawn, model.draw([x], 2_000, rng)])
+        assert ((drawn == 2) & (x == 1)).any() == mixed
 
 
 def test_draws_keep_spikes_decimals_and_missing_values() -> None:
