@@ -153,6 +153,7 @@ class EntityModel:
                 leaf_rows=self._leaf,
                 leaf_entities=self._leaf,
                 gain=_GAIN,
+                pooled=True,
             )
             self._models.append((name, model.fit(pair, before)))
             before.append(pair)

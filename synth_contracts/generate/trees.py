@@ -85,10 +85,23 @@ class Binning:
 
 
 class LeafModel:
-    """P(target | predictors) as the rows of a tree's leaves."""
+    """P(target | predictors) as the rows of a tree's leaves.
 
-    def __init__(self, *, leaf_rows: int, leaf_entities: int, gain: float | None = None) -> None:
+    ``pooled`` is for rows that are entities of their own: categories that few of a leaf hold are
+    drawn from the leaves next to it too (leaf_values.py). Where entities have many rows, most
+    values of a leaf are those of few in effect.
+    """
+
+    def __init__(
+        self,
+        *,
+        leaf_rows: int,
+        leaf_entities: int,
+        gain: float | None = None,
+        pooled: bool = False,
+    ) -> None:
         self._leaf = Leaf(leaf_rows, leaf_entities, _GAIN if gain is None else gain)
+        self._pooled = pooled
 
     def fit(
         self,
@@ -123,7 +136,7 @@ class LeafModel:
             self._tree, leaves = grow(
                 bins, response, weight, self._leaf, _impurity(response, weight)
             )
-        self._store(values, leaves, single=bool((weight == 1).all()))
+        self._store(values, leaves)
         return self
 
     def leaves(self, predictors: Sequence[np.ndarray], n: int) -> np.ndarray:
@@ -139,7 +152,7 @@ class LeafModel:
             ]
         )
 
-    def _store(self, values: np.ndarray, leaves: np.ndarray, *, single: bool) -> None:
+    def _store(self, values: np.ndarray, leaves: np.ndarray) -> None:
         order = np.lexsort((values, leaves))
         self._sorted = values[order]
         held, counts = np.unique(leaves, return_counts=True)
@@ -151,8 +164,8 @@ class LeafModel:
             self._low, self._high = smears(
                 self._sorted, leaves[order], self._start, self.target.spikes, self.target.around
             )
-        # where entities have many rows, most values of a leaf are few entities' in effect
-        self._pools = Pools.of(self._sorted, leaves[order]) if self.target.size and single else None
+        rare = self._pooled and self.target.size
+        self._pools = Pools.of(self._sorted, leaves[order]) if rare else None
 
     def draw(
         self,

@@ -203,14 +203,14 @@ def test_every_value_has_one_pool_or_none(rows: list[tuple[int, int]]) -> None:
     assert pools.start[-1] == rare.sum()
 
 
-def test_only_rows_that_are_entities_of_their_own_are_pooled() -> None:
+def test_a_value_is_drawn_from_other_leaves_only_where_that_is_asked() -> None:
     rng = np.random.default_rng(11)
     x = np.repeat(np.arange(2.0), 1_000)
     values = np.where(x == 0, 0, 1)
     values[:1], values[-1:] = 2, 3  # one of each in its leaf
-    for weights, mixed in ((np.ones(2_000), True), (np.full(2_000, 0.5), False)):
-        model = LeafModel(leaf_rows=100, leaf_entities=10).fit(
-            (Variable("y", 4), values), [(Variable("x"), x)], weights
+    for mixed in (True, False):
+        model = LeafModel(leaf_rows=100, leaf_entities=10, pooled=mixed).fit(
+            (Variable("y", 4), values), [(Variable("x"), x)]
         )
         drawn = model.draw([x], 2_000, rng)
         for _ in range(20):
@@ -457,6 +457,24 @@ def test_rows_have_trains_shares_of_what_entities_are() -> None:
             real = np.bincount(column + 1, weights=rows) / rows.sum()
             made = np.bincount(drawn[name] + 1, weights=drawn[ROWS]) / drawn[ROWS].sum()
             assert np.abs(real - made).max() < 0.01, name
+
+
+def test_an_attribute_that_one_entity_has_is_drawn_beside_others_too() -> None:
+    region = np.repeat(np.arange(30), 40)
+    job = region % 6 + 30
+    job[::40] = np.arange(30)  # in each region one entity has a job of its own
+    who = np.arange(len(region))
+    attributes = {
+        "region": (Variable("region", 30), region), "job": (Variable("job", 36), job)
+    }  # fmt: skip
+    model = EntityModel(20, 10).fit(attributes, Habits({}, who), who, None, lambda _: None)
+    drawn = model.sample(60_000, np.random.default_rng(3))
+    own = drawn["job"] < 30
+    assert own.mean() == pytest.approx(1 / 40, abs=0.003)
+    at_home = drawn["region"][own] == drawn["job"][own]
+    assert at_home.mean() < 0.1  # drawn from its own leaf alone .26
+    common = drawn["job"][~own] == drawn["region"][~own] % 6 + 30
+    assert common.mean() > 0.65  # as without: a leaf holds regions of several jobs
 
 
 def test_entities_keep_their_sizes_and_their_place_in_time() -> None:
