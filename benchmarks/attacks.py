@@ -164,6 +164,9 @@ def theirs(checkout: Path, folder: Path, attack: str, limit: int) -> None:
         import torch
 
         torch.manual_seed(0)
+        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau
+        if not hasattr(scheduler, "is_better"):  # its name when the flows were written
+            scheduler.is_better = scheduler._is_better
     started = time.process_time()
     truth, scores = getattr(synth_mia, name)(**options).attack(mem, non_mem, synth, ref)
     seconds = time.process_time() - started

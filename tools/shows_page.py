@@ -202,7 +202,7 @@ def _standard(found: dict[str, Any]) -> list[str]:
     lines += _OUTCOMES
     for table in TABLES:
         lines.append(_outcomes(table, _builds(found, f"standard-{table}-")))
-    lines += ["", "Asked: at least 9 of 10 promoted on each.", ""]
+    lines += ["", "Asked: at least nine in ten promoted on each.", ""]
     return [*lines, *_recognized(found), *_controls(_builds(found, "standard-baskets-"))]
 
 
