@@ -85,7 +85,14 @@ class Pools:
 
     @classmethod
     def of(cls, values: np.ndarray, leaves: np.ndarray) -> Pools | None:
-        """Of the values of each leaf, which are sorted, leaf by leaf in the order of the tree."""
+        """Of the values of each leaf, which are sorted, leaf by leaf in the order of the tree.
+
+        None where fewer than two are rare.
+
+        Args:
+            values: codes of the categories, one entity each, shape (rows,).
+            leaves: of each value, ascending.
+        """
         changes = (values[1:] != values[:-1]) | (leaves[1:] != leaves[:-1])
         group = np.cumsum(np.r_[False, changes])
         held = np.flatnonzero(np.bincount(group)[group] < _FEW)

@@ -30,7 +30,8 @@ _CELLS = 16
 #: the variance is 1 / rows on average, and the best of many such is several times that.
 _GAIN = 6.0
 _GOLDEN = (5**0.5 - 1) / 2
-_SLOWLY = Lock()
+#: Threads that set and restored a limit each would restore those of one another.
+_LIMITING = Lock()
 
 
 @dataclass(frozen=True)
@@ -293,7 +294,7 @@ def _svd(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         from scipy.linalg import svd
 
         # SciPy's own linear algebra may have been loaded after the others were limited
-        with _SLOWLY, threadpool_limits(1):
+        with _LIMITING, threadpool_limits(1):
             found: tuple[np.ndarray, np.ndarray, np.ndarray] = svd(
                 matrix, full_matrices=False, lapack_driver="gesvd"
             )
