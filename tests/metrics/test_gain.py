@@ -12,9 +12,12 @@ def test_copies_rank_members_first_and_fresh_entities_rank_nobody(toys, remake):
     copied = gain.read(remake(synthetic=toys.train))
     assert set(fresh) == set(copied) == {"link", "closest", "hole", "agreement", "aggregate"}
     for name in ("closest", "agreement"):
-        assert abs(fresh[name][0] - 0.5) < 0.08
-        assert copied[name][0] > 0.9
-        assert copied[name][1] < 0.001
+        assert abs(fresh[name].auc - 0.5) < 0.08
+        assert copied[name].auc > 0.9
+        assert copied[name].p_value < 0.001
+        # of the ten surest all are members, where chance gives about half
+        assert copied[name].beyond[0] > 4
+        assert copied[name].beyond[0] > fresh[name].beyond[0]
 
 
 def test_thirds_part_entities_and_lose_no_row():
@@ -31,6 +34,8 @@ def test_thirds_part_entities_and_lose_no_row():
 
 
 def test_the_table_tells_means_errors_and_small_p_values():
-    told = gain.written([{"link": (0.50, 0.9)}, {"link": (0.54, 0.01)}])
-    assert "| `link` | 0.520 | 0.020 | 1 of 2 |" in told
+    one, two = gain.Gained(0.50, 0.9, (1.0, 4.0)), gain.Gained(0.54, 0.01, (2.0, 4.0))
+    told = gain.written([{"link": one}, {"link": two}])
+    assert "of 10 | 50 surest |" in told
+    assert "| `link` | 0.520 (0.020) | 1 of 2 | 1.5 (0.5) | 4.0 (0.0) |" in told
     assert "any of them: 1 of 2" in told
