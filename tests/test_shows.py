@@ -91,6 +91,32 @@ def test_builds_of_another_table_are_kept_in_both_tables() -> None:
     assert "| adult | not run |" in both
 
 
+def isolated(commit: str, **told: tuple[int, int]) -> dict[str, dict[str, object]]:
+    """Isolated entities of a table and seed: how many of train's reappear, and of how many."""
+    return {
+        f"isolated-{name.replace('_', '-')}": {
+            "commit": commit, "held": True, "chance": 1, "told": [*reappear, 0, 10]
+        }
+        for name, reappear in told.items()
+    }  # fmt: skip
+
+
+def test_rows_that_were_measured_again_replace_their_own_and_leave_the_others() -> None:
+    old = isolated("a" * 12, baskets_01=(0, 17), baskets_02=(1, 17), cdnow_01=(9, 167))
+    new = isolated("b" * 12, baskets_02=(0, 16), baskets_03=(2, 17))
+    both = shows_page.merged(shows_page.summary(old, 9), shows_page.summary(new, 9))
+    rows = [line for line in both.splitlines() if line.startswith(("| baskets |", "| cdnow |"))]
+    rows = [line for line in rows if " of 10 |" in line]
+    assert rows == [
+        "| baskets | 1 | 0 of 17 | 0 of 10 | 1 |",
+        "| baskets | 2 | 0 of 16 | 0 of 10 | 1 |",
+        "| cdnow | 1 | 9 of 167 | 0 of 10 | 1 |",
+        "| baskets | 3 | 2 of 17 | 0 of 10 | 1 |",
+    ]
+    assert "Measured last: 2 of 2 held." in both
+    assert shows_page.merged(both, shows_page.summary(new, 9)) == both
+
+
 def test_builds_without_a_p_value_tell_nothing_over_all() -> None:
     unknown = builds(0.6, 0.9)
     del unknown["standard-flights-02"]["recognized"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from scipy.stats import binom
@@ -48,11 +48,15 @@ def summary(found: dict[str, Any], jobs: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def merged(page: str, new: str) -> str:
-    """``new`` with the sections of ``page`` that tell more: results of another checkout.
+#: Heads of columns that say what a row is of; "run" does where it is the first.
+_KEYS = {"table", "seed", "rows", "type", "frame", "leak", "among households", "epsilon", "volume"}
 
-    A section tells more where its tables have more lines, and one of which no job has run tells
-    nothing; so does a line that says "not run". The commits of both are named.
+
+def merged(page: str, new: str) -> str:
+    """``new`` with the rows of ``page``'s tables that it lacks: results of another checkout.
+
+    A row that says "not run" is lacking, and a section of which no job has run. Sentences are those
+    of ``new`` where any of its jobs has run. The commits of both are named.
     """
     nothing = _parted(summary({}, 0))[1]
     heads, parts = zip(*map(_parted, (page, new)), strict=True)
@@ -65,22 +69,50 @@ def merged(page: str, new: str) -> str:
     kept = []
     for title, text in parts[1].items():
         other = parts[0].get(title, "")
-        more = text != nothing[title] and text.count("\n|") >= other.count("\n|")
-        kept.append(_filled(text, other) if more else other or text)
+        kept.append(_joined(text, other) if text != nothing[title] else other or text)
     return first + "".join(kept)
 
 
-def _filled(text: str, other: str) -> str:
-    """``text`` with the line of ``other`` that begins alike in place of each that was not run."""
-    known = {_key(line): line for line in other.splitlines()}
-    return "\n".join(
-        known.get(_key(line), line) if "| not run |" in line else line for line in text.splitlines()
-    ) + "\n" * text.endswith("\n")
+def _joined(text: str, other: str) -> str:
+    """``text`` with the rows of ``other``'s tables that it lacks, all in ``other``'s order."""
+    before = {head: rows for head, rows in _pieces(other) if rows}
+    out = []
+    for head, rows in _pieces(text):
+        key = _key_of(head)
+        known = {key(row): row for row in before.get(head, [])} if rows else {}
+        for row in rows:
+            if "| not run |" not in row or key(row) not in known:
+                known[key(row)] = row
+        out += [head, *known.values()]
+    return "\n".join(out)
 
 
-def _key(line: str) -> str:
-    """What stands before the measured part of a line, and how many cells the line has."""
-    return f"{line.count('|')} {re.split(r' [|] (?:not run|[-0-9])', line, maxsplit=1)[0]}"
+def _pieces(text: str) -> list[tuple[str, list[str]]]:
+    """Lines and their rows: the head of a table with the line under it, a sentence with none."""
+    pieces: list[tuple[str, list[str]]] = []
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
+        if line.startswith("|---"):
+            pieces[-1] = f"{pieces[-1][0]}\n{line}", []
+        elif line.startswith("|") and number and lines[number - 1].startswith("|"):
+            pieces[-1][1].append(line)
+        else:
+            pieces.append((line, []))
+    return pieces
+
+
+def _key_of(head: str) -> Callable[[str], tuple[str, ...]]:
+    """What tells the rows of a table apart."""
+    names = _cells(head.split("\n", maxsplit=1)[0])
+    places = [
+        place for place, name in enumerate(names)
+        if name in _KEYS or (name == "run" and not place)
+    ]  # fmt: skip
+    return lambda row: tuple(_cells(row)[place] for place in places)
+
+
+def _cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip().strip("|").split("|")]
 
 
 def _parted(page: str) -> tuple[str, dict[str, str]]:
@@ -379,7 +411,7 @@ def _isolated(found: dict[str, Any]) -> list[str]:
     return [
         *lines,
         "",
-        f"Asked: no more of train than of the holdout. {held} of {len(done)} held.",
+        f"Asked: no more of train than of the holdout. Measured last: {held} of {len(done)} held.",
         "",
     ]
 
